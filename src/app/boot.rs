@@ -1,0 +1,164 @@
+//! Where the configuration is, and the facts of it that are read once, at start: listeners, sockets, queues.
+//! A reload that changes one of them says that a restart is needed. Must never be read by a request.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Error;
+use crate::config::raw::Raw;
+use crate::config::values::{LogFormat, OnOff, OrOff};
+use crate::config::{Loaded, System, load, load_text};
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file, and `tenants.d` beside it.
+    File(PathBuf),
+    /// A text that is nowhere written, with its name.
+    Text(&'static str, String),
+}
+
+impl Source {
+    /// Reads it, whole, with all its problems.
+    pub fn load(&self) -> Loaded {
+        match self {
+            Self::File(path) => load(path, &System),
+            Self::Text(name, text) => load_text(name, text, &System),
+        }
+    }
+}
+
+/// The configuration to use: the one named, else the first that exists of `$OUTRIGGER_CONFIG`,
+/// `./outrigger.toml`, `$XDG_CONFIG_HOME/outrigger/outrigger.toml` and `/etc/outrigger/outrigger.toml`,
+/// else none, which means every default.
+///
+/// # Errors
+/// If a named file does not exist.
+pub fn find(named: Option<&Path>) -> Result<Source, Error> {
+    let by_variable = std::env::var_os("OUTRIGGER_CONFIG").map(PathBuf::from);
+    if let Some(path) = named.map(Path::to_path_buf).or(by_variable) {
+        if path.is_file() {
+            return Ok(Source::File(path));
+        }
+        return Err(Error::Usage(format!(
+            "there is no configuration file `{}`",
+            path.display()
+        )));
+    }
+    let home = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")));
+    let candidates = [
+        Some(PathBuf::from("outrigger.toml")),
+        home.map(|home| home.join("outrigger/outrigger.toml")),
+        Some(PathBuf::from("/etc/outrigger/outrigger.toml")),
+    ];
+    let found = candidates.into_iter().flatten().find(|path| path.is_file());
+    Ok(found.map_or_else(|| Source::Text("built in", String::new()), Source::File))
+}
+
+/// Where the admin socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nowhere.
+    Off,
+    /// At this path.
+    At(PathBuf),
+}
+
+/// The facts read once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Where agents call.
+    pub proxy: Vec<SocketAddr>,
+    /// Metrics and probes.
+    pub telemetry: Option<SocketAddr>,
+    /// The admin socket.
+    pub admin: Admin,
+    /// Bytes of a head.
+    pub head_bytes: u64,
+    /// Time of a head.
+    pub head_timeout: Duration,
+    /// Time without a request.
+    pub idle_timeout: Duration,
+    /// Connections at once.
+    pub connections: u32,
+    /// Idle upstream connections.
+    pub pool: u32,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Whether there are request lines.
+    pub log_requests: OnOff,
+    /// Lines that may wait.
+    pub log_queue: u32,
+}
+
+impl Boot {
+    /// The facts of a configuration; a relative admin socket lies in `state`.
+    pub fn of(raw: &Raw, state: &Path) -> Self {
+        let listen = &raw.listen;
+        Self {
+            proxy: listen.proxy().iter().map(|address| address.0).collect(),
+            telemetry: match listen.telemetry() {
+                OrOff::Off => None,
+                OrOff::On(address) => Some(address.0),
+            },
+            admin: match listen.admin() {
+                OrOff::Off => Admin::Off,
+                OrOff::On(address) => Admin::At(state.join(address.path())),
+            },
+            head_bytes: listen.head_bytes(),
+            head_timeout: listen.head_timeout(),
+            idle_timeout: listen.idle_timeout(),
+            connections: listen.connections(),
+            pool: raw.pool.idle_connections(),
+            log_format: raw.log.format(),
+            log_requests: raw.log.requests(),
+            log_queue: raw.log.queue(),
+        }
+    }
+
+    /// The keys in which `newer` differs: they need a restart.
+    pub fn changes(&self, newer: &Self) -> Vec<&'static str> {
+        [
+            ("listen.proxy", self.proxy != newer.proxy),
+            ("listen.telemetry", self.telemetry != newer.telemetry),
+            ("listen.admin", self.admin != newer.admin),
+            ("listen.head_bytes", self.head_bytes != newer.head_bytes),
+            (
+                "listen.head_timeout",
+                self.head_timeout != newer.head_timeout,
+            ),
+            (
+                "listen.idle_timeout",
+                self.idle_timeout != newer.idle_timeout,
+            ),
+            ("listen.connections", self.connections != newer.connections),
+            ("pool.idle_connections", self.pool != newer.pool),
+            ("log.format", self.log_format != newer.log_format),
+            ("log.requests", self.log_requests != newer.log_requests),
+            ("log.queue", self.log_queue != newer.log_queue),
+        ]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect()
+    }
+}
+
+/// The state directory: the one named, else `$STATE_DIRECTORY` (systemd), else
+/// `$XDG_STATE_HOME/outrigger`, else `~/.local/state/outrigger`.
+pub(super) fn state_directory(named: Option<&Path>) -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(path) = named {
+        return path.to_path_buf();
+    }
+    if let Some(path) = variable("STATE_DIRECTORY") {
+        return PathBuf::from(path);
+    }
+    if let Some(path) = variable("XDG_STATE_HOME") {
+        return Path::new(&path).join("outrigger");
+    }
+    let home = variable("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    home.join(".local/state/outrigger")
+}

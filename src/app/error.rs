@@ -1,0 +1,50 @@
+//! What ends the process before or after its work, and the exit code it ends with (sysexits.h).
+//! Must never carry a secret: it is printed.
+
+use std::fmt;
+
+use crate::host;
+
+/// Why the process ends.
+#[derive(Debug)]
+pub enum Error {
+    /// The configuration cannot be used; the problems, rendered.
+    Config(String),
+    /// The system refused something.
+    Host(host::Error),
+    /// The command line asks for something that cannot be.
+    Usage(String),
+    /// The other side of a control call said no, or could not be reached.
+    Call(String),
+}
+
+impl Error {
+    /// The exit code: 64 usage, 69 unavailable, 71 OS error, 78 configuration.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 64,
+            Self::Call(_) => 69,
+            Self::Host(_) => 71,
+            Self::Config(_) => 78,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The renderer has its own layout, with the word `error` in it.
+            Self::Config(problems) => f.write_str(problems.trim_end()),
+            Self::Host(error) => write!(f, "error: {error:#}"),
+            Self::Usage(text) | Self::Call(text) => write!(f, "error: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<host::Error> for Error {
+    fn from(error: host::Error) -> Self {
+        Self::Host(error)
+    }
+}

@@ -1,0 +1,26 @@
+//! Floor 8, assembly: from a configuration to a running sidecar, its reloads and its end; and the verbs that
+//! only look. Must never handle a request: that is the trip's.
+
+mod boot;
+mod call;
+mod child;
+mod control;
+mod error;
+mod explain;
+mod logging;
+mod look;
+mod reload;
+mod sidecar;
+mod simulate;
+
+pub use boot::{Admin, Boot, Source, find};
+pub use call::{admin_socket, call};
+pub use child::{Wrapped, child_environment, run_child};
+pub use control::control;
+pub use error::Error;
+pub use explain::{Question, explain};
+pub use logging::{Logging, Verbosity};
+pub use look::{problems, random_bytes};
+pub use reload::{Outcome, Reloader};
+pub use sidecar::{Options, Prepared, Sidecar, write_ready_file};
+pub use simulate::simulator;

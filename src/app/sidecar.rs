@@ -1,0 +1,381 @@
+//! A running sidecar: everything made, bound and started, in the order that lets each part find the others.
+//! Must never be ready before it listens, nor listen before its configuration is whole.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::Error;
+use super::boot::{Admin, Boot, Source, state_directory};
+use super::logging::Logging;
+use super::reload::{Reloader, has_errors, labels};
+use crate::config::values::OnOff;
+use crate::config::{Loaded, render};
+use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
+use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files};
+use crate::meters::Registry;
+use crate::process::{ListenAddress, ProcessEvent, tell};
+use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World, compile};
+use crate::trip::{Ground, Shutdown, Totals};
+use crate::units::{Clock, IdSource};
+use crate::upstream::Dialer;
+
+/// What the command line decides about a sidecar.
+pub struct Options {
+    /// Its configuration.
+    pub source: Source,
+    /// What is laid over it.
+    pub overlay: Overlay,
+    /// Listen here instead of where the configuration says, without telemetry and admin (`run`).
+    pub private: Option<SocketAddr>,
+    /// The state directory, if named.
+    pub state: Option<PathBuf>,
+    /// What time it is; a test may bring its own.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from; a test may bring its own.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Options {
+    /// The usual sidecar of that configuration.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            overlay: Overlay::default(),
+            private: None,
+            state: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+        }
+    }
+}
+
+/// A sidecar whose configuration is whole, and that does not listen yet.
+pub struct Prepared {
+    loaded: Loaded,
+    boot: Boot,
+    state: PathBuf,
+    options: Options,
+    live: Arc<Live>,
+    world: World,
+}
+
+/// A sidecar that serves.
+pub struct Sidecar {
+    /// Where agents call; port 0 resolved.
+    pub proxy: Vec<SocketAddr>,
+    /// Metrics and probes; port 0 resolved.
+    pub telemetry: Option<SocketAddr>,
+    /// What its trips share.
+    pub ground: Arc<Ground>,
+    /// Reads the configuration again.
+    pub reloader: Reloader,
+    /// Calls from the admin socket.
+    pub calls: mpsc::Receiver<AdminCall>,
+    /// How often the files are looked at; `None` is never.
+    pub poll: Option<Duration>,
+    /// The hard stop of the drain, and how long nothing must happen for an early one.
+    pub drain: (Duration, Duration),
+    ready: Arc<Ready>,
+    stage: watch::Sender<Stage>,
+    doorway: Arc<Doorway>,
+}
+
+impl Sidecar {
+    /// Loads and compiles.
+    ///
+    /// # Errors
+    /// The configuration's problems, rendered.
+    pub fn prepare(options: Options) -> Result<Prepared, Error> {
+        let loaded = options.source.load();
+        let state = state_directory(options.state.as_deref());
+        let mut boot = Boot::of(&loaded.raw, &state);
+        if let Some(address) = options.private {
+            boot = Boot {
+                proxy: vec![address],
+                telemetry: None,
+                admin: Admin::Off,
+                ..boot
+            };
+        }
+        let world = World {
+            accounts: Arc::new(Accounts::default()),
+            registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), labels(&loaded))),
+            trust: Arc::new(TrustStore::default()),
+        };
+        let (now, wall) = (options.clock.boot(), options.clock.wall());
+        let compiled = compile(&loaded, &options.overlay, &world, 1, now).map_err(|problems| {
+            debug_assert!(has_errors(&problems), "only errors reject a configuration");
+            Error::Config(render::human(
+                &problems,
+                &loaded.sources,
+                render::Paint::Plain,
+            ))
+        })?;
+        let live = Live::new(compiled, now, wall);
+        Ok(Prepared {
+            loaded,
+            boot,
+            state,
+            options,
+            live,
+            world,
+        })
+    }
+}
+
+impl Prepared {
+    /// The facts read once.
+    pub fn boot(&self) -> &Boot {
+        &self.boot
+    }
+
+    /// The compiled snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.live.take()
+    }
+
+    /// Whether there are request lines, whatever the configuration says (`run`).
+    pub fn log_requests(&mut self, wanted: bool) {
+        self.boot.log_requests = if wanted { OnOff::On } else { OnOff::Off };
+    }
+
+    /// Binds and starts everything. Must run inside the data plane's runtime.
+    ///
+    /// # Errors
+    /// If a socket cannot be bound, or a thread started.
+    pub fn start(self, logging: &Logging) -> Result<Sidecar, Error> {
+        let Self {
+            loaded,
+            boot,
+            state,
+            options,
+            live,
+            world,
+        } = self;
+        let Options {
+            source,
+            overlay,
+            clock,
+            ids,
+            ..
+        } = options;
+        let registry = Arc::clone(&world.registry);
+        let pool = usize::try_from(boot.pool).unwrap_or(usize::MAX);
+        let ground = Arc::new(Ground {
+            live: Arc::clone(&live),
+            dialer: Dialer::new(pool, Arc::clone(&clock), Arc::clone(&registry)),
+            registry: Arc::clone(&registry),
+            log: (boot.log_requests == OnOff::On).then(|| logging.queue()),
+            clock: Arc::clone(&clock),
+            ids,
+            shutdown: Shutdown::default(),
+            totals: Totals::default(),
+        });
+        let doorway = Doorway::new(
+            Arc::clone(&ground),
+            usize::try_from(boot.head_bytes).unwrap_or(usize::MAX),
+            boot.head_timeout,
+            boot.idle_timeout,
+            usize::try_from(boot.connections).unwrap_or(usize::MAX),
+        );
+        let (stage, _) = watch::channel(Stage::Open);
+        let proxy = listen(&boot.proxy, &doorway, &stage)?;
+        let ready = Arc::new(Ready::default());
+        let telemetry = boot
+            .telemetry
+            .map(|at| telemetry(at, &ground, &ready))
+            .transpose()?;
+        let (call, calls) = mpsc::channel(16);
+        admin(&boot.admin, call)?;
+        keep_pool(&ground);
+        announce(&live, &world, &loaded, clock.as_ref());
+        ready.set(true);
+        let poll = match loaded.raw.reload.poll() {
+            crate::config::values::OrOff::Off => None,
+            crate::config::values::OrOff::On(every) => Some(every),
+        };
+        let drain = (loaded.raw.drain.timeout(), loaded.raw.drain.idle());
+        let reloader = Reloader::new(source, overlay, world, live, clock, (boot, state), &loaded);
+        let listeners = proxy.len() + usize::from(telemetry.is_some());
+        tell(ProcessEvent::Started {
+            version: env!("CARGO_PKG_VERSION"),
+            listeners,
+        });
+        Ok(Sidecar {
+            proxy,
+            telemetry,
+            ground,
+            reloader,
+            calls,
+            poll,
+            drain,
+            ready,
+            stage,
+            doorway,
+        })
+    }
+}
+
+impl Sidecar {
+    /// Writes where it listens to a file, one `name=address` a line, whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_ready_file(&self, path: &Path) -> Result<(), Error> {
+        let mut lines: Vec<(&str, SocketAddr)> = self
+            .proxy
+            .iter()
+            .map(|address| ("proxy", *address))
+            .collect();
+        lines.extend(self.telemetry.map(|address| ("telemetry", address)));
+        write_ready_file(path, &lines)
+    }
+
+    /// Stops taking work, lets what runs finish, and cuts what does not within the deadline. Returns how many
+    /// trips were cut.
+    pub async fn drain(&self) -> usize {
+        self.ready.set(false);
+        self.ground.registry.process().draining();
+        let shutdown = &self.ground.shutdown;
+        tell(ProcessEvent::DrainStarted {
+            open: shutdown.open(),
+        });
+        self.stage.send_replace(Stage::Draining);
+        let (limit, idle) = self.drain;
+        let quiet = async {
+            loop {
+                let begun = shutdown.begun();
+                tokio::time::sleep(idle).await;
+                if shutdown.open() == 0 && shutdown.begun() == begun {
+                    return;
+                }
+            }
+        };
+        let cut = match tokio::time::timeout(limit, quiet).await {
+            Ok(()) => 0,
+            Err(_) => self.cut().await,
+        };
+        tell(ProcessEvent::DrainEnded { cut });
+        cut
+    }
+
+    /// Ends every running answer with its dialect's own error, and gives the bytes a moment to leave.
+    async fn cut(&self) -> usize {
+        let open = self.ground.shutdown.open();
+        self.ground.shutdown.cut();
+        self.stage.send_replace(Stage::Cutting);
+        let gone = async {
+            while self.doorway.open() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // The answers are ended; a client that does not read its last bytes is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+        open
+    }
+}
+
+/// Writes a ready file: one `name=address` a line.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_ready_file(path: &Path, lines: &[(&str, SocketAddr)]) -> Result<(), Error> {
+    let text: String = lines
+        .iter()
+        .map(|(name, address)| format!("{name}={address}\n"))
+        .collect();
+    files::write_whole(path, text.as_bytes()).map_err(Error::Host)
+}
+
+fn listen(
+    addresses: &[SocketAddr],
+    doorway: &Arc<Doorway>,
+    stage: &watch::Sender<Stage>,
+) -> Result<Vec<SocketAddr>, Error> {
+    // All are bound before one accepts, so that a failure leaves nothing half open.
+    let listeners: Vec<_> = addresses
+        .iter()
+        .map(|address| TcpListener::bind(*address))
+        .collect::<Result<_, _>>()?;
+    Ok(listeners
+        .into_iter()
+        .map(|listener| {
+            let address = listener.address();
+            tell(ProcessEvent::ListenerBound {
+                role: "proxy",
+                address: ListenAddress::Tcp(address),
+            });
+            host::spawn(
+                "proxy-listener",
+                edge::listen(listener, Arc::clone(doorway), stage.subscribe()),
+            );
+            address
+        })
+        .collect())
+}
+
+/// Telemetry has a thread and a runtime of its own: a busy data plane never makes a probe late.
+fn telemetry(
+    at: SocketAddr,
+    ground: &Arc<Ground>,
+    ready: &Arc<Ready>,
+) -> Result<SocketAddr, Error> {
+    let runtime = host::tasks::small_runtime()?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::bind(at)?
+    };
+    let address = listener.address();
+    tell(ProcessEvent::ListenerBound {
+        role: "telemetry",
+        address: ListenAddress::Tcp(address),
+    });
+    let served = edge::telemetry(listener, Arc::clone(ground), Arc::clone(ready));
+    host::thread("outrigger-telem", move || runtime.block_on(served))?;
+    Ok(address)
+}
+
+fn admin(at: &Admin, calls: mpsc::Sender<AdminCall>) -> Result<(), Error> {
+    let Admin::At(path) = at else { return Ok(()) };
+    if let Some(directory) = path.parent() {
+        files::private_dir(directory)?;
+    }
+    let listener = UnixListener::bind_private(path)?;
+    tell(ProcessEvent::ListenerBound {
+        role: "admin",
+        address: ListenAddress::Unix(path),
+    });
+    host::spawn("admin-listener", edge::admin(listener, calls));
+    Ok(())
+}
+
+/// Closes upstream connections that were idle for too long.
+fn keep_pool(ground: &Arc<Ground>) {
+    let ground = Arc::clone(ground);
+    host::spawn("pool-keeper", async move {
+        let mut every = tokio::time::interval(Duration::from_secs(1));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            ground.dialer.pool().sweep();
+        }
+    });
+}
+
+fn announce(live: &Live, world: &World, loaded: &Loaded, clock: &dyn Clock) {
+    let snapshot = live.take();
+    world
+        .registry
+        .process()
+        .config_loaded(snapshot.generation(), snapshot.hash(), clock.wall());
+    tell(ProcessEvent::ConfigLoaded {
+        generation: snapshot.generation(),
+        hash: snapshot.hash(),
+        tenants: snapshot.tenants().len(),
+        warnings: loaded.problems.len(),
+    });
+}

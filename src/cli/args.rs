@@ -1,0 +1,190 @@
+//! The words of the command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A sidecar that makes the tenant the spine of everything an AI agent does.
+#[derive(Debug, Parser)]
+#[command(
+    name = "outrigger",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Serve agents, until told to stop
+    Serve(Serve),
+    /// Run one agent with a sidecar of its own: `outrigger run -- python agent.py`
+    Run(Run),
+    /// Check a configuration, and contact nothing
+    Check(Check),
+    /// Say which rule decides about a request, what a key means (`models.allow`), or an error code (`OUT-0007`)
+    Explain(Explain),
+    /// Make virtual keys
+    Keys(Keys),
+    /// Serve the simulated model upstream
+    Simulate(Simulate),
+    /// Talk to a running sidecar
+    Ctl(Ctl),
+}
+
+/// Which configuration, shared by most verbs.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Config {
+    /// The configuration file [default: $OUTRIGGER_CONFIG, ./outrigger.toml, $XDG_CONFIG_HOME/outrigger/outrigger.toml, /etc/outrigger/outrigger.toml]
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) config: Config,
+    /// Where the admin socket and other state lie [default: $STATE_DIRECTORY, $XDG_STATE_HOME/outrigger]
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Write the addresses to this file once all listeners answer
+    #[arg(long, value_name = "FILE")]
+    pub(super) ready_file: Option<PathBuf>,
+    /// Send everything to the built-in simulated model upstream
+    #[arg(long)]
+    pub(super) simulate: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) config: Config,
+    /// The tenant the agent works for [default: the only one]
+    #[arg(long, short, value_name = "TENANT")]
+    pub(super) tenant: Option<String>,
+    /// Send everything to the built-in simulated model upstream
+    #[arg(long)]
+    pub(super) simulate: bool,
+    /// Print the environment the agent would get, as shell commands, and run nothing
+    #[arg(long)]
+    pub(super) print_env: bool,
+    /// Write request lines to standard error too
+    #[arg(long)]
+    pub(super) verbose: bool,
+    /// The agent and its arguments
+    #[arg(
+        trailing_var_arg = true,
+        value_name = "CMD",
+        required_unless_present = "print_env"
+    )]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) config: Config,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value = "human")]
+    pub(super) format: CheckFormat,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CheckFormat {
+    /// With the line and a caret
+    Human,
+    /// One line each
+    Lines,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    pub(super) config: Config,
+    /// A configuration key (`models.allow`) or an error code (`OUT-0007`)
+    #[arg(value_name = "KEY|CODE")]
+    pub(super) topic: Option<String>,
+    /// The tenant that asks
+    #[arg(long, short, value_name = "TENANT", conflicts_with = "topic")]
+    pub(super) tenant: Option<String>,
+    /// The upstream that is asked [default: the first]
+    #[arg(long, short, value_name = "NAME")]
+    pub(super) upstream: Option<String>,
+    /// The model that is asked for
+    #[arg(long, short, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// The method
+    #[arg(long, default_value = "POST")]
+    pub(super) method: String,
+    /// The path below the upstream [default: the dialect's main endpoint]
+    #[arg(long)]
+    pub(super) path: Option<String>,
+    /// The request's body; `-` reads it from standard input
+    #[arg(long, value_name = "JSON")]
+    pub(super) body: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Keys {
+    #[command(subcommand)]
+    pub(super) verb: KeysVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysVerb {
+    /// Make a key: the secret for the agent, and its hash for the configuration
+    New,
+    /// Print the hash of a key read from standard input
+    Hash,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Simulate {
+    /// Where to listen; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8479")]
+    pub(super) listen: SocketAddr,
+    /// Write the address to this file once it listens
+    #[arg(long, value_name = "FILE")]
+    pub(super) ready_file: Option<PathBuf>,
+    /// Serve callers without a credential too
+    #[arg(long)]
+    pub(super) open: bool,
+    /// How long before each answer begins, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(super) latency_ms: u64,
+    /// How long between two chunks of a stream, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(super) pace_ms: u64,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Ctl {
+    /// Where the sidecar's state lies [default: $STATE_DIRECTORY, $XDG_STATE_HOME/outrigger]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) state: Option<PathBuf>,
+    /// The admin socket itself
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) socket: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) verb: CtlVerb,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum CtlVerb {
+    /// Read the configuration again; fails if it is rejected
+    Reload,
+    /// Stop taking work, and end when there is none
+    Drain,
+    /// Say whether all is well; fails if it is not
+    Health,
+    /// Say which configuration runs, and why the last change was rejected
+    Config,
+}

@@ -1,0 +1,30 @@
+//! Floor 8, the command line: words to calls. The only place that prints for people and picks exit codes.
+//! Must never know how anything works.
+
+mod args;
+mod ctl;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Verb};
+
+/// Parses the command line, does what it says, and returns the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.verb {
+        Verb::Serve(serve) => verbs::serve(serve),
+        Verb::Run(run) => verbs::run(run),
+        Verb::Check(check) => verbs::check(&check),
+        Verb::Explain(explain) => verbs::explain(&explain),
+        Verb::Keys(keys) => verbs::keys(&keys),
+        Verb::Simulate(simulate) => verbs::simulate(&simulate),
+        Verb::Ctl(control) => ctl::ctl(&control),
+    };
+    outcome.unwrap_or_else(|error| {
+        verbs::complain(&error.to_string());
+        ExitCode::from(error.exit_code())
+    })
+}

@@ -1,0 +1,350 @@
+//! The verbs, each from its words to its exit code.
+
+use std::io::{IsTerminal, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::args::{self, CheckFormat, KeysVerb};
+use crate::app::{
+    self, Error, Logging, Options, Sidecar, Source, Verbosity, child_environment, control, find,
+    run_child, simulator,
+};
+use crate::config::{OutCode, Severity, explain as explain_key, explain_code, render};
+use crate::host::{Signal, Signals, hardening, tasks};
+use crate::process::{ProcessEvent, tell};
+use crate::simulator::{Credentials, Pace, Script};
+use crate::snapshot::{Overlay, digest};
+use crate::units::{Secret, TenantId};
+
+/// Data goes to standard output.
+pub(super) fn say(text: &str) {
+    // A reader that closed early wants no more.
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// Everything else goes to standard error.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+pub(super) fn serve(serve: args::Serve) -> Result<ExitCode, Error> {
+    let mut options = Options::new(find(serve.config.config.as_deref())?);
+    options.state = serve.state;
+    let runtime = tasks::runtime(tasks::default_workers())?;
+    if serve.simulate {
+        let at = runtime.block_on(async { simulator(any_port(), Script::default()) })?;
+        options.overlay.simulator = Some(at);
+    }
+    let prepared = Sidecar::prepare(options)?;
+    let boot = prepared.boot().clone();
+    let logging = Logging::start(boot.log_format, boot.log_queue, Verbosity::Normal)?;
+    harden();
+    let served = runtime.block_on(async {
+        let mut signals = Signals::listen(&Signal::CONTROL)?;
+        let sidecar = prepared.start(&logging)?;
+        if let Some(path) = &serve.ready_file {
+            sidecar.write_ready_file(path)?;
+        }
+        control(sidecar, &mut signals).await
+    });
+    logging.flush();
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+fn harden() {
+    for (what, outcome) in [
+        ("memory of the process", hardening::harden()),
+        ("core dumps", hardening::refuse_cores()),
+        ("open files", hardening::raise_descriptors().map(|_| ())),
+    ] {
+        if let Err(why) = outcome {
+            tell(ProcessEvent::HardeningIncomplete { what, why: &why });
+        }
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// What `run` works with when nothing is configured: both providers, under the keys of the environment. The
+/// text names the variables; their values never stand in it.
+fn run_defaults() -> String {
+    [
+        ("openai", "https://api.openai.com", "OPENAI_API_KEY"),
+        (
+            "anthropic",
+            "https://api.anthropic.com",
+            "ANTHROPIC_API_KEY",
+        ),
+    ]
+    .map(|(name, url, variable)| {
+        let key = match std::env::var_os(variable).filter(|value| !value.is_empty()) {
+            Some(_) => format!("key = \"${{env:{variable}}}\"\n"),
+            None => String::new(),
+        };
+        format!("[upstreams.{name}]\ndialect = \"{name}\"\nurl = \"{url}\"\n{key}")
+    })
+    .concat()
+}
+
+pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
+    let source = match find(run.config.config.as_deref())? {
+        Source::Text(..) => Source::Text("built in", run_defaults()),
+        file @ Source::File(_) => file,
+    };
+    let key = new_key()?;
+    let tenant = session_tenant(&source, run.tenant.as_deref())?;
+    let mut options = Options::new(source);
+    options.private = Some(any_port());
+    options.overlay = Overlay {
+        session: Some((tenant.clone(), digest(key.expose().as_bytes()))),
+        simulator: None,
+    };
+    let runtime = tasks::runtime(tasks::default_workers())?;
+    if run.simulate {
+        let at = runtime.block_on(async { simulator(any_port(), Script::default()) })?;
+        options.overlay.simulator = Some(at);
+    }
+    let mut prepared = Sidecar::prepare(options)?;
+    if run.print_env {
+        print_env(&prepared);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let verbosity = if run.verbose {
+        Verbosity::Normal
+    } else {
+        Verbosity::Quiet
+    };
+    prepared.log_requests(run.verbose);
+    let boot = prepared.boot();
+    let logging = Logging::start(boot.log_format, boot.log_queue, verbosity)?;
+    if let Err(why) = hardening::harden() {
+        tell(ProcessEvent::HardeningIncomplete {
+            what: "memory of the process",
+            why: &why,
+        });
+    }
+    let outcome = runtime.block_on(async {
+        let sidecar = prepared.start(&logging)?;
+        let ground = std::sync::Arc::clone(&sidecar.ground);
+        let exit = run_child(sidecar, run.command, &key).await?;
+        Ok::<_, Error>((exit, ground))
+    });
+    logging.flush();
+    runtime.shutdown_background();
+    let (exit, ground) = outcome?;
+    summary(&tenant, &ground.totals);
+    Ok(ExitCode::from(exit.code()))
+}
+
+fn summary(tenant: &TenantId, totals: &crate::trip::Totals) {
+    let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    complain(&format!(
+        "outrigger: tenant {tenant}: {} requests, {} refused, {} input and {} output tokens",
+        read(&totals.requests),
+        read(&totals.refused),
+        read(&totals.input),
+        read(&totals.output),
+    ));
+}
+
+/// The tenant of `run`: the one named, else the only one written, else the default.
+fn session_tenant(source: &Source, named: Option<&str>) -> Result<TenantId, Error> {
+    if let Some(named) = named {
+        return named
+            .parse()
+            .map_err(|why| Error::Usage(format!("`--tenant {named}` is no tenant id: {why}")));
+    }
+    let raw = source.load().raw;
+    let fixed = raw
+        .identity
+        .as_ref()
+        .and_then(|identity| identity.tenant.as_ref());
+    match (fixed, raw.tenants.as_slice()) {
+        (Some(fixed), _) => Ok(fixed.value.clone()),
+        (None, [only]) => Ok(only.id.value.clone()),
+        (None, []) => crate::config::defaults::FIXED_TENANT
+            .parse()
+            .map_err(|why| Error::Usage(format!("the default tenant: {why}"))),
+        (None, many) => Err(Error::Usage(format!(
+            "the configuration has {} tenants; hint: say which one with `--tenant`",
+            many.len()
+        ))),
+    }
+}
+
+fn print_env(prepared: &app::Prepared) {
+    let wrapped = child_environment(
+        &prepared.snapshot(),
+        "127.0.0.1:PORT",
+        "SESSION_KEY",
+        std::env::vars_os(),
+    );
+    let mut text = String::from("# PORT and SESSION_KEY are made anew for each run\n");
+    for name in wrapped
+        .remove
+        .iter()
+        .filter(|name| wrapped.set.iter().all(|(set, _)| set != *name))
+    {
+        text.push_str(&format!("unset {name}\n"));
+    }
+    for (name, value) in &wrapped.set {
+        text.push_str(&format!(
+            "export {name}='{}'\n",
+            value.replace('\'', r"'\''")
+        ));
+    }
+    say(&text);
+}
+
+pub(super) fn check(check: &args::Check) -> Result<ExitCode, Error> {
+    let source = find(check.config.config.as_deref())?;
+    let (loaded, problems) = app::problems(&source);
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .count();
+    let warnings = problems.len() - errors;
+    let paint = if std::io::stderr().is_terminal() {
+        render::Paint::Colour
+    } else {
+        render::Paint::Plain
+    };
+    let text = match check.format {
+        CheckFormat::Human => render::human(&problems, &loaded.sources, paint),
+        CheckFormat::Lines => render::lines(&problems, &loaded.sources),
+    };
+    if !text.is_empty() {
+        complain(text.trim_end());
+    }
+    let name = match &source {
+        Source::File(path) => path.display().to_string(),
+        Source::Text(name, _) => format!("({name})"),
+    };
+    if errors > 0 || (check.deny_warnings && warnings > 0) {
+        complain(&format!("{name}: {errors} errors, {warnings} warnings"));
+        return Ok(ExitCode::from(Error::Config(String::new()).exit_code()));
+    }
+    let tenants = loaded.raw.tenants.len();
+    say(&format!(
+        "{name}: ok, {tenants} tenants, {warnings} warnings, hash {}",
+        loaded.hash
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn explain(explain: &args::Explain) -> Result<ExitCode, Error> {
+    if let Some(topic) = &explain.topic {
+        let text = OutCode::from_text(topic)
+            .map(explain_code)
+            .or_else(|| explain_key(topic));
+        let Some(text) = text else {
+            return Err(Error::Usage(format!(
+                "`{topic}` is no configuration key and no error code"
+            )));
+        };
+        say(&text);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(tenant) = &explain.tenant else {
+        let text =
+            "say what to explain: a key, an error code, or a request (`--tenant T --model M`)";
+        return Err(Error::Usage(text.to_owned()));
+    };
+    let body = match explain.body.as_deref() {
+        Some("-") => Some(read_stdin()?),
+        other => other.map(str::to_owned),
+    };
+    let question = app::Question {
+        tenant: tenant
+            .parse()
+            .map_err(|why| Error::Usage(format!("`{tenant}`: {why}")))?,
+        upstream: explain.upstream.clone(),
+        method: explain.method.to_ascii_uppercase(),
+        path: explain.path.clone(),
+        body,
+        model: explain.model.clone(),
+    };
+    let prepared = Sidecar::prepare(Options::new(find(explain.config.config.as_deref())?))?;
+    let (text, passes) = app::explain(&prepared.snapshot(), &question)?;
+    say(&text);
+    Ok(if passes {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn read_stdin() -> Result<String, Error> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(64 << 20)
+        .read_to_string(&mut text)
+        .map_err(|why| Error::Usage(format!("standard input: {why}")))?;
+    Ok(text)
+}
+
+pub(super) fn keys(keys: &args::Keys) -> Result<ExitCode, Error> {
+    let key = match keys.verb {
+        KeysVerb::New => {
+            let key = new_key()?;
+            say(&format!("key  {}", key.expose()));
+            key
+        }
+        KeysVerb::Hash => Secret::new(read_stdin()?.trim().to_owned()),
+    };
+    if key.expose().is_empty() {
+        return Err(Error::Usage("standard input holds no key".to_owned()));
+    }
+    let hash: String = digest(key.expose().as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    say(&format!("hash sha256:{hash}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A key of 256 random bits, with a prefix that secret scanners can know.
+fn new_key() -> Result<Secret, Error> {
+    let bytes = app::random_bytes()?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Secret::new(format!("outrigger_{text}")))
+}
+
+pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {
+    let mut script = Script {
+        latency: Duration::from_millis(simulate.latency_ms),
+        ..Script::default()
+    };
+    if simulate.open {
+        script.credentials = Credentials::Optional;
+    }
+    if simulate.pace_ms > 0 {
+        script.pace = Pace::Every(Duration::from_millis(simulate.pace_ms));
+    }
+    let runtime = tasks::runtime(tasks::default_workers())?;
+    hardening::raise_descriptors()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen(&Signal::CONTROL)?;
+        let at = simulator(simulate.listen, script)?;
+        if let Some(path) = &simulate.ready_file {
+            app::write_ready_file(path, &[("simulator", at)])?;
+        }
+        complain(&format!(
+            "simulated model upstream at http://{at} (OpenAI and Anthropic dialects)"
+        ));
+        loop {
+            match signals.next().await {
+                Signal::Interrupt | Signal::Quit | Signal::Terminate => break,
+                Signal::Hangup | Signal::User1 | Signal::User2 | Signal::Window => {}
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}

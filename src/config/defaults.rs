@@ -1,0 +1,83 @@
+//! The defaults of the key table, each once, typed. The reference file and the schema print these.
+//! Must never be written a second time anywhere else.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::values::{
+    ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
+};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+const fn loopback(port: u16) -> ListenAddress {
+    ListenAddress(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}
+
+/// `listen.proxy`.
+pub const PROXY: ListenAddress = loopback(8470);
+/// `listen.telemetry`.
+pub const TELEMETRY: OrOff<ListenAddress> = OrOff::On(loopback(8471));
+/// `listen.admin`, below the state directory.
+pub const ADMIN_SOCKET: &str = "admin.sock";
+/// `listen.head_bytes`.
+pub const HEAD_BYTES: u64 = 64 * KIB;
+/// `listen.head_timeout`.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// `listen.idle_timeout`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// `listen.connections`.
+pub const CONNECTIONS: u32 = 4096;
+/// `identity.accept`.
+pub const ACCEPT: &[Proof] = &[Proof::Fixed];
+/// `identity.tenant`, and the tenant when there is no `[identity]`.
+pub const FIXED_TENANT: &str = "default";
+/// `upstreams.*.stamp`.
+pub const STAMP: Stamp = Stamp::None;
+/// `upstreams.*.trust`.
+pub const TRUST: Trust = Trust::External;
+/// `upstreams.*.connect_timeout`.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// `upstreams.*.first_byte_timeout`.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(10);
+/// `upstreams.*.between_bytes_timeout`.
+pub const BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_mins(5);
+/// `upstreams.*.idle` over TLS.
+pub const IDLE_TLS: Duration = Duration::from_secs(30);
+/// `upstreams.*.idle` without TLS.
+pub const IDLE_PLAIN: Duration = Duration::from_secs(4);
+/// `policies.*.models.allow`.
+pub const MODELS_ALLOW: &str = "*";
+/// `policies.*.background`.
+pub const BACKGROUND: Permission = Permission::Deny;
+/// `policies.*.references`.
+pub const REFERENCES: Permission = Permission::Deny;
+/// `policies.*.stream_usage`.
+pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
+/// `policies.*.body`.
+pub const BODY: u64 = 32 * MIB;
+/// `policies.*.body_timeout`.
+pub const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// `tenants.*.policy`.
+pub const POLICY: &str = "standard";
+/// `limits.queue`.
+pub const QUEUE: u32 = 100;
+/// `limits.queue_wait`.
+pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// `pool.idle_connections`.
+pub const IDLE_CONNECTIONS: u32 = 256;
+/// `log.format`.
+pub const LOG_FORMAT: LogFormat = LogFormat::Auto;
+/// `log.requests`.
+pub const LOG_REQUESTS: OnOff = OnOff::On;
+/// `log.queue`.
+pub const LOG_QUEUE: u32 = 8192;
+/// `metrics.tenants_labelled`.
+pub const TENANTS_LABELLED: u32 = 1000;
+/// `drain.timeout`.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// `drain.idle`.
+pub const DRAIN_IDLE: Duration = Duration::from_secs(1);
+/// `reload.poll`.
+pub const RELOAD_POLL: OrOff<Duration> = OrOff::On(Duration::from_secs(2));

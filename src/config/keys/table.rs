@@ -1,0 +1,523 @@
+//! The rows of the key table, in the order of the reference.
+//! Must never hold a value that is not in `defaults`, nor a sentence the reference should not print.
+
+use std::time::Duration;
+
+use super::{Fallback, Grammar, Key, Kind, Value};
+use crate::config::defaults as d;
+use crate::config::values::{
+    LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
+};
+
+/// The rows of `limits`, which policies and tenants share.
+macro_rules! limits {
+    ($prefix:literal) => {
+        [
+            key(
+                concat!($prefix, "requests"),
+                Kind::Rate,
+                Fallback::Unset("unlimited"),
+                "50/s",
+                "requests: an amount per `s`, `min` or `h`, and optionally `burst N`",
+                "Refilled evenly over the time; `burst` is how many may come at once, the amount itself if not given.",
+            ),
+            key(
+                concat!($prefix, "input_tokens"),
+                Kind::Rate,
+                Fallback::Unset("unlimited"),
+                "1M/min",
+                "input tokens, cached ones included",
+                "Held by an estimate when a call is admitted, and settled when the provider reports.",
+            ),
+            key(
+                concat!($prefix, "output_tokens"),
+                Kind::Rate,
+                Fallback::Unset("unlimited"),
+                "100k/min",
+                "output tokens, reasoning included",
+                "Held at the cap the call asks for, and settled when the provider reports.",
+            ),
+            key(
+                concat!($prefix, "tokens"),
+                Kind::Rate,
+                Fallback::Unset("unlimited"),
+                "200k/min burst 400k",
+                "input and output tokens together",
+                "For providers and contracts that count both as one.",
+            ),
+            key(
+                concat!($prefix, "streams"),
+                Kind::Count(1, MANY),
+                Fallback::Unset("unlimited"),
+                "20",
+                "calls under way at once, to the last byte of their answers",
+                "A slow or stuck provider ties up no more of the sidecar than this.",
+            ),
+            key(
+                concat!($prefix, "queue"),
+                Kind::Count(0, 100_000),
+                is(Value::Count(d::QUEUE as u64)),
+                "",
+                "calls that may wait when all `streams` are taken",
+                "They are served in the order they came; past the number they are refused with `queue-full`.",
+            ),
+            key(
+                concat!($prefix, "queue_wait"),
+                Kind::Duration(MS, HOUR),
+                is(Value::Duration(d::QUEUE_WAIT)),
+                "",
+                "how long each of them may wait",
+                "Then it is refused with `queue-timeout`, which the SDKs retry.",
+            ),
+        ]
+    };
+}
+
+/// The sections, in the order of the reference.
+pub(super) const SECTIONS: &[&[Key]] = &[
+    LISTEN,
+    IDENTITY,
+    UPSTREAMS,
+    POLICIES,
+    &limits!("policies.*.limits."),
+    TENANTS,
+    &limits!("tenants.*.limits."),
+    PROCESS,
+];
+
+const SINCE: &str = "0.1";
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MANY: u64 = 1_000_000;
+
+/// The words of an endpoint list, from the vocabulary itself.
+const ENDPOINTS: &[&str] = &{
+    let all = crate::units::Endpoint::ALL;
+    let mut words = [""; crate::units::Endpoint::ALL.len()];
+    let mut at = 0;
+    while at < all.len() {
+        words[at] = all[at].as_str();
+        at += 1;
+    }
+    words
+};
+
+const DIALECTS: &[&str] = &[
+    crate::units::Dialect::OpenAi.as_str(),
+    crate::units::Dialect::Anthropic.as_str(),
+];
+
+const ACCEPT: &[&str] = &[d::ACCEPT[0].as_str()];
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    default: Fallback,
+    example: &'static str,
+    doc: &'static str,
+    why: &'static str,
+) -> Key {
+    Key {
+        path,
+        kind,
+        default,
+        example,
+        doc,
+        why,
+        since: SINCE,
+    }
+}
+
+const fn is(value: Value) -> Fallback {
+    Fallback::Is(value)
+}
+
+const LISTEN: &[Key] = &[
+    key(
+        "listen.proxy",
+        Kind::Addresses,
+        is(Value::Address(d::PROXY)),
+        "",
+        "where agents call; one address or a list of them",
+        "Agents set their base URL to it. Port 0 takes any free port. Loopback proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials.",
+    ),
+    key(
+        "listen.telemetry",
+        Kind::AddressOrOff,
+        is(match d::TELEMETRY {
+            OrOff::On(address) => Value::Address(address),
+            OrOff::Off => Value::Text("off"),
+        }),
+        "",
+        "where `/metrics`, `/healthz` and `/readyz` are; or `off`",
+        "It only reads, so it may be `0.0.0.0:8471` where probes and Prometheus come by pod address.",
+    ),
+    key(
+        "listen.admin",
+        Kind::SocketOrOff,
+        is(Value::Text("unix:admin.sock")),
+        "",
+        "the socket of `outrigger ctl`; or `off`",
+        "Whoever can open it can reload and drain, so it is a unix socket with mode 0600. A relative path is taken from the state directory.",
+    ),
+    key(
+        "listen.hosts",
+        Kind::Texts(Grammar::Host),
+        is(Value::Texts(&[])),
+        "",
+        "further names that may stand in `Host`",
+        "IP literals and `localhost` are always answered. Other names are refused, or a web page could reach the sidecar under a name of its own (DNS rebinding).",
+    ),
+    key(
+        "listen.origins",
+        Kind::Texts(Grammar::Origin),
+        is(Value::Texts(&[])),
+        "",
+        "browser origins that may call",
+        "Agents send no `Origin`. Browsers do, and without this list any web page could spend a tenant's limits.",
+    ),
+    key(
+        "listen.head_bytes",
+        Kind::Size(4 * KIB, MIB),
+        is(Value::Size(d::HEAD_BYTES)),
+        "",
+        "the largest request head",
+        "A head is held in memory before the tenant is known.",
+    ),
+    key(
+        "listen.head_timeout",
+        Kind::Duration(MS, HOUR),
+        is(Value::Duration(d::HEAD_TIMEOUT)),
+        "",
+        "how long a request head may take to arrive",
+        "A caller that trickles its head holds a connection and nothing else can end it.",
+    ),
+    key(
+        "listen.idle_timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::IDLE_TIMEOUT)),
+        "",
+        "how long a connection may stay open between requests",
+        "Longer than the client's own pool keeps it, so that the client closes first and no request meets a closing connection.",
+    ),
+    key(
+        "listen.connections",
+        Kind::Count(1, MANY),
+        is(Value::Count(d::CONNECTIONS as u64)),
+        "",
+        "how many connections at once, over all proxy addresses",
+        "Each costs a file descriptor and some memory; past the number no more are accepted until one ends.",
+    ),
+];
+
+const IDENTITY: &[Key] = &[
+    key(
+        "identity.accept",
+        Kind::Words(Proof::WORDS),
+        is(Value::Texts(ACCEPT)),
+        "",
+        "what proves a tenant: `key`, `path` (both may be given), or `fixed` alone",
+        "`key` is a virtual key in `authorization`, `x-api-key` or `x-goog-api-key`; `path` is the same key in the path, `/t/<key>/…`, for clients that cannot set one; `fixed` takes every caller for one tenant.",
+    ),
+    key(
+        "identity.tenant",
+        Kind::Text(Grammar::Tenant),
+        is(Value::Text(d::FIXED_TENANT)),
+        "",
+        "the tenant of `fixed`",
+        "Without a table of its own under `[tenants]` it uses the built-in policy `default`, which is open.",
+    ),
+];
+
+const UPSTREAMS: &[Key] = &[
+    key(
+        "upstreams.*.dialect",
+        Kind::Word(DIALECTS),
+        Fallback::Required,
+        "openai",
+        "the language it speaks: `openai` (and everything compatible) or `anthropic`",
+        "It decides what is governed in a request, how usage is read and what a refusal looks like.",
+    ),
+    key(
+        "upstreams.*.url",
+        Kind::Url,
+        Fallback::Required,
+        "https://api.openai.com",
+        "where it is: `http` or `https`, host, optional port and base path",
+        "A trailing `/v1` may be written or left out. User, query and fragment are refused: credentials belong in `key`.",
+    ),
+    key(
+        "upstreams.*.region",
+        Kind::Text(Grammar::Region),
+        Fallback::Unset("it has no region, and a policy with `regions.allow` never uses it"),
+        "us",
+        "the region it works in",
+        "Policies may allow regions; when none of the allowed is left, the call is refused, never rerouted.",
+    ),
+    key(
+        "upstreams.*.key",
+        Kind::Secret,
+        Fallback::Unset(
+            "the agent's own credential is forwarded, unless it is what identified the tenant",
+        ),
+        "${env:OPENAI_API_KEY:-not-set}",
+        "the credential it is called with",
+        "With it the agent never holds the provider's key. Write `${env:NAME}` or `${file:/path}`, not the key itself; it never prints.",
+    ),
+    key(
+        "upstreams.*.stamp",
+        Kind::Word(Stamp::WORDS),
+        is(Value::Text(d::STAMP.as_str())),
+        "",
+        "how the tenant is named to it: `none`, `header` (`x-tenant-id`) or `provider`",
+        "`provider` fills the provider's own field, hashed (`safety_identifier`, `metadata.user_id`). Whatever the agent sent under the same name is removed first.",
+    ),
+    key(
+        "upstreams.*.trust",
+        Kind::Word(Trust::WORDS),
+        is(Value::Text(d::TRUST.as_str())),
+        "",
+        "`external`, or `internal` for one's own servers",
+        "Only an internal upstream is sent `traceparent` and `baggage`.",
+    ),
+    key(
+        "upstreams.*.connect_timeout",
+        Kind::Duration(MS, HOUR),
+        is(Value::Duration(d::CONNECT_TIMEOUT)),
+        "",
+        "how long connecting may take, name lookup and TLS included",
+        "A dead address should fail while the caller's own patience lasts.",
+    ),
+    key(
+        "upstreams.*.first_byte_timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::FIRST_BYTE_TIMEOUT)),
+        "",
+        "how long the head of the answer may take, from the end of the request",
+        "Long answers that are not streamed send nothing until they are done; the official SDKs wait ten minutes too.",
+    ),
+    key(
+        "upstreams.*.between_bytes_timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::BETWEEN_BYTES_TIMEOUT)),
+        "",
+        "how long an answer may be silent once it began",
+        "Reasoning models pause for minutes. There is no limit on a whole answer.",
+    ),
+    key(
+        "upstreams.*.idle",
+        Kind::Duration(MS, HOUR),
+        Fallback::Varies(Value::Duration(d::IDLE_TLS), "over https; 4s over http"),
+        "",
+        "how long a connection may wait in the pool for its next request",
+        "Shorter than the server keeps it, so that no request is sent into a closing connection; plain servers often close after five seconds.",
+    ),
+];
+
+const POLICIES: &[Key] = &[
+    key(
+        "policies.*.models.allow",
+        Kind::Texts(Grammar::Glob),
+        is(Value::Texts(&[d::MODELS_ALLOW])),
+        "",
+        "models that may be asked for; `*` stands for any text",
+        "Compared with the model after `models.rewrite`.",
+    ),
+    key(
+        "policies.*.models.deny",
+        Kind::Texts(Grammar::Glob),
+        is(Value::Texts(&[])),
+        "",
+        "models that are refused, whatever `models.allow` says",
+        "For the exceptions of a wide `allow`.",
+    ),
+    key(
+        "policies.*.models.default",
+        Kind::Text(Grammar::Model),
+        Fallback::Unset("a call that names no model is refused"),
+        "gpt-5.6-mini",
+        "the model when a call names none",
+        "It goes through the other rules like any model asked for.",
+    ),
+    key(
+        "policies.*.models.rewrite",
+        Kind::Rewrites,
+        is(Value::Empty),
+        "",
+        "models that are replaced: pattern = model, the first that fits holds",
+        "Moves tenants to another model without touching their agents. Only the bytes of the name change in the request.",
+    ),
+    key(
+        "policies.*.models.max_output_tokens",
+        Kind::Count(1, 1_000_000_000),
+        Fallback::Unset("the request's own cap, or the model's"),
+        "8192",
+        "the most output tokens a call may ask for; a larger or missing cap becomes this",
+        "Bounds what one call can use before its usage is known.",
+    ),
+    key(
+        "policies.*.regions.allow",
+        Kind::Texts(Grammar::Region),
+        Fallback::Unset("any, also upstreams without a region"),
+        "us",
+        "regions whose upstreams may be used",
+        "When no upstream is left the call is refused with `region-denied`.",
+    ),
+    key(
+        "policies.*.endpoints.allow",
+        Kind::WordsOrAll(ENDPOINTS),
+        is(Value::Texts(&[])),
+        "",
+        "endpoints open besides the governed ones; `*` for all of the provider's host",
+        "Governed endpoints (chat, responses, embeddings, messages, models) are always open. Others pass unread: models, caps and usage in them are not checked or counted.",
+    ),
+    key(
+        "policies.*.hosted_tools.allow",
+        Kind::Texts(Grammar::Glob),
+        is(Value::Texts(&[])),
+        "",
+        "tool types that may run at the provider, such as `web_search*`; `*` for all",
+        "They reach the network, run code or call other models from the provider's side, where no rule of the sidecar holds.",
+    ),
+    key(
+        "policies.*.upstreams.allow",
+        Kind::Texts(Grammar::Upstream),
+        Fallback::Unset("all"),
+        "openai",
+        "upstreams that may be used",
+        "Keeps a tenant to the providers it has agreed to.",
+    ),
+    key(
+        "policies.*.background",
+        Kind::Word(Permission::WORDS),
+        is(Value::Text(d::BACKGROUND.as_str())),
+        "",
+        "work that goes on after the answer: `deny` or `allow`",
+        "Its usage appears in no answer the sidecar sees, and a hang-up does not stop it.",
+    ),
+    key(
+        "policies.*.references",
+        Kind::Word(Permission::WORDS),
+        is(Value::Text(d::REFERENCES.as_str())),
+        "",
+        "references to state kept at the provider, where tenants share a credential: `deny` or `allow`",
+        "An id such as `previous_response_id` works for everyone with the same provider key, other tenants included.",
+    ),
+    key(
+        "policies.*.stream_usage",
+        Kind::Word(StreamUsage::WORDS),
+        is(Value::Text(d::STREAM_USAGE.as_str())),
+        "",
+        "streams that do not ask for usage: `inject` asks for it, `leave` does not",
+        "Without it the usage of such streams can only be estimated. What was asked for on the caller's behalf is taken out of the answer again.",
+    ),
+    key(
+        "policies.*.body",
+        Kind::Size(KIB, GIB),
+        is(Value::Size(d::BODY)),
+        "",
+        "the largest request body",
+        "A governed body is held whole before a byte of it leaves, so this bounds memory per call.",
+    ),
+    key(
+        "policies.*.body_timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::BODY_TIMEOUT)),
+        "",
+        "how long a request body may take to arrive",
+        "A caller that trickles its body holds memory.",
+    ),
+];
+
+const TENANTS: &[Key] = &[
+    key(
+        "tenants.*.policy",
+        Kind::Text(Grammar::Policy),
+        is(Value::Text(d::POLICY)),
+        "",
+        "the policy it is held to",
+        "`standard` is built in unless defined: any model of the upstreams, tools at the provider and references denied.",
+    ),
+    key(
+        "tenants.*.keys",
+        Kind::Texts(Grammar::KeyHash),
+        is(Value::Texts(&[])),
+        "",
+        "hashes of its virtual keys",
+        "`outrigger keys new` makes a key and prints its hash. The key itself is never in the configuration. Several may be valid at once, so that they can be changed without a gap.",
+    ),
+];
+
+const PROCESS: &[Key] = &[
+    key(
+        "pool.idle_connections",
+        Kind::Count(0, MANY),
+        is(Value::Count(d::IDLE_CONNECTIONS as u64)),
+        "",
+        "idle connections to upstreams in the whole process",
+        "Connections are never shared between tenants, so thousands of tenants could hold thousands; past the number the one idle for longest is closed.",
+    ),
+    key(
+        "log.format",
+        Kind::Word(LogFormat::WORDS),
+        is(Value::Text(d::LOG_FORMAT.as_str())),
+        "",
+        "`text`, `json`, or `auto`: text on a terminal, JSON otherwise",
+        "People read one, machines the other.",
+    ),
+    key(
+        "log.requests",
+        Kind::Word(OnOff::WORDS),
+        is(Value::Text(d::LOG_REQUESTS.as_str())),
+        "",
+        "one line per request: `on` or `off`",
+        "Each names its tenant, and none holds a prompt or a credential.",
+    ),
+    key(
+        "log.queue",
+        Kind::Count(1, MANY),
+        is(Value::Count(d::LOG_QUEUE as u64)),
+        "",
+        "request lines that may wait for the writer",
+        "A slow log must not slow requests: past the number lines are dropped and counted, per tenant.",
+    ),
+    key(
+        "metrics.tenants_labelled",
+        Kind::Count(0, 100_000),
+        is(Value::Count(d::TENANTS_LABELLED as u64)),
+        "",
+        "tenants with a label of their own in the metrics",
+        "Every label value is a set of time series for ever. The tenants past the number are counted together as `_other`.",
+    ),
+    key(
+        "drain.timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::DRAIN_TIMEOUT)),
+        "",
+        "how long streams may go on after SIGTERM",
+        "Below the grace period of the supervisor (30 s in Kubernetes), which ends everything at once.",
+    ),
+    key(
+        "drain.idle",
+        Kind::Duration(MS, HOUR),
+        is(Value::Duration(d::DRAIN_IDLE)),
+        "",
+        "how long nothing must happen for an earlier exit",
+        "The agent's own shutdown may still call a model; a short quiet time means that it is done.",
+    ),
+    key(
+        "reload.poll",
+        Kind::DurationOrOff(Duration::from_millis(10), DAY),
+        is(match d::RELOAD_POLL {
+            OrOff::On(span) => Value::Duration(span),
+            OrOff::Off => Value::Text("off"),
+        }),
+        "",
+        "how often the files are looked at for changes; or `off`",
+        "Mounted volumes change without a signal. SIGHUP reloads in any case, and a file with an error changes nothing.",
+    ),
+];

@@ -1,0 +1,322 @@
+//! What the files say, typed, with the place of every value; nothing derived, nothing merged.
+//! Optional settings stay `Option`, so that where a value came from is known; the accessor of the same
+//! name gives the value or its default (from `defaults`). Must never look anything up across sections: that is the snapshot's.
+
+use std::time::Duration;
+
+use crate::units::{Dialect, Endpoint, Secret, TenantId, UpstreamName};
+
+use super::defaults;
+use super::site::{Site, Sited};
+use super::values::{
+    AdminAddress, AnyOr, Glob, HostName, KeyHash, ListenAddress, LogFormat, OnOff, OrOff,
+    Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+};
+
+/// The whole configuration as written.
+#[derive(Clone, Debug, Default)]
+pub struct Raw {
+    /// `[listen]`.
+    pub listen: Listen,
+    /// `[identity]`; `None` when the section is absent: one fixed tenant.
+    pub identity: Option<Identity>,
+    /// `[upstreams.NAME]`, in the order written.
+    pub upstreams: Vec<Upstream>,
+    /// `[policies.NAME]`, in the order written (the main file first).
+    pub policies: Vec<Policy>,
+    /// `[tenants.ID]`, in the order written (the main file first).
+    pub tenants: Vec<Tenant>,
+    /// `[pool]`.
+    pub pool: Pool,
+    /// `[log]`.
+    pub log: Log,
+    /// `[metrics]`.
+    pub metrics: Metrics,
+    /// `[drain]`.
+    pub drain: Drain,
+    /// `[reload]`.
+    pub reload: Reload,
+}
+
+/// `[listen]`: the sockets of the sidecar and what a connection may cost.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// Where agents call; never empty when given.
+    pub proxy: Option<Sited<Vec<Sited<ListenAddress>>>>,
+    /// Where metrics and probes are.
+    pub telemetry: Option<Sited<OrOff<ListenAddress>>>,
+    /// Where operators change things.
+    pub admin: Option<Sited<OrOff<AdminAddress>>>,
+    /// Further `Host` names that are answered.
+    pub hosts: Option<Sited<Vec<Sited<HostName>>>>,
+    /// Browser origins that may call.
+    pub origins: Option<Sited<Vec<Sited<WebOrigin>>>>,
+    /// Bytes of a request head.
+    pub head_bytes: Option<Sited<u64>>,
+    /// How long a head may take to arrive.
+    pub head_timeout: Option<Sited<Duration>>,
+    /// How long a connection may stay open without a request.
+    pub idle_timeout: Option<Sited<Duration>>,
+    /// How many connections at once.
+    pub connections: Option<Sited<u32>>,
+}
+
+/// `[identity]`: what proves a tenant.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The section's header.
+    pub site: Site,
+    /// The accepted proofs, in the order written; `fixed` stands alone.
+    pub accept: Option<Sited<Vec<Sited<Proof>>>>,
+    /// The one tenant of `fixed`.
+    pub tenant: Option<Sited<TenantId>>,
+}
+
+/// `[upstreams.NAME]`: a model provider.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The name, and the first path segment that reaches it.
+    pub name: Sited<UpstreamName>,
+    /// Its wire language.
+    pub dialect: Sited<Dialect>,
+    /// Where it is.
+    pub url: Sited<UpstreamUrl>,
+    /// Its region.
+    pub region: Option<Sited<Region>>,
+    /// The credential it is called with; absent = the agent's own.
+    pub key: Option<Sited<Secret>>,
+    /// How the tenant is named to it.
+    pub stamp: Option<Sited<Stamp>>,
+    /// Whether it may see trace headers.
+    pub trust: Option<Sited<Trust>>,
+    /// Connecting, TLS included.
+    pub connect_timeout: Option<Sited<Duration>>,
+    /// From the last byte of the request to the head of the answer.
+    pub first_byte_timeout: Option<Sited<Duration>>,
+    /// Between two reads of the answer.
+    pub between_bytes_timeout: Option<Sited<Duration>>,
+    /// How long a connection may wait in the pool.
+    pub idle: Option<Sited<Duration>>,
+}
+
+/// `[policies.NAME]`: what the tenants that use it may do.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its name.
+    pub name: Sited<PolicyName>,
+    /// `models.*`.
+    pub models: Models,
+    /// `regions.allow`; absent = any, regionless upstreams included.
+    pub regions_allow: Option<Sited<Vec<Sited<Region>>>>,
+    /// `endpoints.allow`: open besides the governed ones.
+    pub endpoints_allow: Option<Sited<Vec<Sited<AnyOr<Endpoint>>>>>,
+    /// `hosted_tools.allow`: globs over tool types.
+    pub hosted_tools_allow: Option<Sited<Vec<Sited<Glob>>>>,
+    /// `upstreams.allow`; absent = all.
+    pub upstreams_allow: Option<Sited<Vec<Sited<UpstreamName>>>>,
+    /// Work that goes on after the answer.
+    pub background: Option<Sited<Permission>>,
+    /// References to state kept at the provider.
+    pub references: Option<Sited<Permission>>,
+    /// Whether usage is asked for in streams.
+    pub stream_usage: Option<Sited<StreamUsage>>,
+    /// Bytes of a request body.
+    pub body: Option<Sited<u64>>,
+    /// How long a body may take to arrive.
+    pub body_timeout: Option<Sited<Duration>>,
+    /// `limits.*`, for each tenant by itself.
+    pub limits: Limits,
+}
+
+/// `policies.NAME.models`: rules about the model asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    /// Names that are allowed.
+    pub allow: Option<Sited<Vec<Sited<Glob>>>>,
+    /// Names that are denied, whatever `allow` says.
+    pub deny: Option<Sited<Vec<Sited<Glob>>>>,
+    /// The model when none is named.
+    pub default: Option<Sited<String>>,
+    /// Replacements, in the order written; the first that fits holds.
+    pub rewrite: Option<Sited<Vec<Rewrite>>>,
+    /// The largest output a request may ask for, in tokens.
+    pub max_output_tokens: Option<Sited<u64>>,
+}
+
+/// One line of `models.rewrite`.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// The names that are replaced.
+    pub from: Sited<Glob>,
+    /// The name that is sent.
+    pub to: Sited<String>,
+}
+
+/// `limits`, of a policy or of one tenant (the tenant's wins, key by key). Absent = unlimited, for rates and `streams`.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Requests.
+    pub requests: Option<Sited<Rate>>,
+    /// Input tokens.
+    pub input_tokens: Option<Sited<Rate>>,
+    /// Output tokens.
+    pub output_tokens: Option<Sited<Rate>>,
+    /// Input and output tokens together.
+    pub tokens: Option<Sited<Rate>>,
+    /// Requests under way at once.
+    pub streams: Option<Sited<u32>>,
+    /// Requests that may wait for a slot.
+    pub queue: Option<Sited<u32>>,
+    /// How long each may wait.
+    pub queue_wait: Option<Sited<Duration>>,
+}
+
+/// `[tenants.ID]`.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub id: Sited<TenantId>,
+    /// Its policy; absent = `standard`, built in unless defined.
+    pub policy: Option<Sited<PolicyName>>,
+    /// Hashes of its virtual keys.
+    pub keys: Option<Sited<Vec<Sited<KeyHash>>>>,
+    /// Its own limits, over the policy's.
+    pub limits: Limits,
+}
+
+/// `[pool]`: connections to upstreams.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// Idle connections in the whole process.
+    pub idle_connections: Option<Sited<u32>>,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// How lines look.
+    pub format: Option<Sited<LogFormat>>,
+    /// Whether there is a line per request.
+    pub requests: Option<Sited<OnOff>>,
+    /// Lines that may wait for the writer.
+    pub queue: Option<Sited<u32>>,
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Tenants with a label of their own.
+    pub tenants_labelled: Option<Sited<u32>>,
+}
+
+/// `[drain]`: how the sidecar stops.
+#[derive(Clone, Debug, Default)]
+pub struct Drain {
+    /// The hard stop.
+    pub timeout: Option<Sited<Duration>>,
+    /// How long nothing must happen for an early exit.
+    pub idle: Option<Sited<Duration>>,
+}
+
+/// `[reload]`.
+#[derive(Clone, Debug, Default)]
+pub struct Reload {
+    /// How often the files are looked at.
+    pub poll: Option<Sited<OrOff<Duration>>>,
+}
+
+/// The value written, or the default.
+fn or<T: Copy>(written: Option<&Sited<T>>, default: T) -> T {
+    written.map_or(default, |sited| sited.value)
+}
+
+/// The accessors: the value written, or the default of the key table.
+macro_rules! defaulted {
+    ($section:ident { $($field:ident: $kind:ty = $default:ident;)* }) => {
+        impl $section {
+            $(
+                #[doc = concat!("`", stringify!($field), "` as written, or its default.")]
+                pub fn $field(&self) -> $kind { or(self.$field.as_ref(), defaults::$default) }
+            )*
+        }
+    };
+}
+
+defaulted!(Listen {
+    head_bytes: u64 = HEAD_BYTES;
+    head_timeout: Duration = HEAD_TIMEOUT;
+    idle_timeout: Duration = IDLE_TIMEOUT;
+    connections: u32 = CONNECTIONS;
+});
+
+defaulted!(Upstream {
+    stamp: Stamp = STAMP;
+    trust: Trust = TRUST;
+    connect_timeout: Duration = CONNECT_TIMEOUT;
+    first_byte_timeout: Duration = FIRST_BYTE_TIMEOUT;
+    between_bytes_timeout: Duration = BETWEEN_BYTES_TIMEOUT;
+});
+
+defaulted!(Policy {
+    background: Permission = BACKGROUND;
+    references: Permission = REFERENCES;
+    stream_usage: StreamUsage = STREAM_USAGE;
+    body: u64 = BODY;
+    body_timeout: Duration = BODY_TIMEOUT;
+});
+
+defaulted!(Limits {
+    queue: u32 = QUEUE;
+    queue_wait: Duration = QUEUE_WAIT;
+});
+
+defaulted!(Pool { idle_connections: u32 = IDLE_CONNECTIONS; });
+defaulted!(Log { format: LogFormat = LOG_FORMAT; requests: OnOff = LOG_REQUESTS; queue: u32 = LOG_QUEUE; });
+defaulted!(Metrics { tenants_labelled: u32 = TENANTS_LABELLED; });
+defaulted!(Drain { timeout: Duration = DRAIN_TIMEOUT; idle: Duration = DRAIN_IDLE; });
+defaulted!(Reload { poll: OrOff<Duration> = RELOAD_POLL; });
+
+impl Listen {
+    /// The addresses agents call; at least one.
+    pub fn proxy(&self) -> Vec<ListenAddress> {
+        self.proxy.as_ref().map_or_else(
+            || vec![defaults::PROXY],
+            |list| list.value.iter().map(|at| at.value).collect(),
+        )
+    }
+
+    /// Where metrics and probes are.
+    pub fn telemetry(&self) -> OrOff<ListenAddress> {
+        or(self.telemetry.as_ref(), defaults::TELEMETRY)
+    }
+
+    /// Where operators change things.
+    pub fn admin(&self) -> OrOff<AdminAddress> {
+        self.admin.as_ref().map_or_else(
+            || OrOff::On(AdminAddress::default()),
+            |admin| admin.value.clone(),
+        )
+    }
+}
+
+impl Identity {
+    /// The accepted proofs; `fixed` alone when none are named.
+    pub fn accept(&self) -> Vec<Proof> {
+        self.accept.as_ref().map_or_else(
+            || defaults::ACCEPT.to_vec(),
+            |list| list.value.iter().map(|proof| proof.value).collect(),
+        )
+    }
+}
+
+impl Upstream {
+    /// How long a connection may wait in the pool: shorter without TLS, since plain servers close early.
+    pub fn idle(&self) -> Duration {
+        let default = if self.url.value.tls() {
+            defaults::IDLE_TLS
+        } else {
+            defaults::IDLE_PLAIN
+        };
+        or(self.idle.as_ref(), default)
+    }
+}

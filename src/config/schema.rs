@@ -1,0 +1,132 @@
+//! The key table as a JSON Schema (draft 7, which every TOML editor plugin reads): `config/outrigger.schema.json`.
+//! Must never refuse what the loader takes; what it cannot say (references, name lookups) it lets pass.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{self, Fallback, Grammar, Key, Kind};
+
+/// The whole of `config/outrigger.schema.json`.
+pub fn schema() -> String {
+    let mut root = object();
+    for key in keys::all() {
+        let path: Vec<&str> = key.path.split('.').collect();
+        // Every node on the way is an object of this function's making.
+        let _ = insert(&mut root, &path, key);
+    }
+    if let Value::Object(fields) = &mut root {
+        fields.insert(
+            "$schema".into(),
+            json!("http://json-schema.org/draft-07/schema#"),
+        );
+        fields.insert("title".into(), json!("Outrigger configuration"));
+    }
+    format!("{root:#}\n")
+}
+
+fn object() -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": {} })
+}
+
+/// Puts a key into the schema at its path; `*` becomes the schema of every other name.
+fn insert(node: &mut Value, path: &[&str], key: &Key) -> Option<()> {
+    let fields = node.as_object_mut()?;
+    match path {
+        [] => None,
+        ["*", rest @ ..] => {
+            let inner = fields.entry("additionalProperties").or_insert(Value::Null);
+            if !inner.is_object() {
+                *inner = object();
+            }
+            insert(inner, rest, key)
+        }
+        [name] => {
+            if matches!(key.default, Fallback::Required) {
+                let required = fields.entry("required").or_insert_with(|| json!([]));
+                required.as_array_mut()?.push(json!(name));
+            }
+            properties(fields)?.insert((*name).to_owned(), described(key));
+            Some(())
+        }
+        [name, rest @ ..] => {
+            let inner = properties(fields)?.entry(*name).or_insert_with(object);
+            insert(inner, rest, key)
+        }
+    }
+}
+
+fn properties(fields: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    fields
+        .entry("properties")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+}
+
+fn described(key: &Key) -> Value {
+    let mut schema = kind(key.kind);
+    if let Value::Object(fields) = &mut schema {
+        fields.insert(
+            "description".into(),
+            json!(format!("{}. {}", key.doc, key.why)),
+        );
+        if let Some(default) = default(key) {
+            fields.insert("default".into(), default);
+        }
+    }
+    schema
+}
+
+/// The default as JSON: the TOML of every default but the empty table is JSON too.
+fn default(key: &Key) -> Option<Value> {
+    serde_json::from_str(&key.default_toml()?).ok()
+}
+
+fn kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Addresses => json!({ "anyOf": [text(r"^.+:\d+$"), list(&text(r"^.+:\d+$"))] }),
+        Kind::AddressOrOff => text(r"^(off|.+:\d+)$"),
+        Kind::SocketOrOff => text("^(off|unix:.+)$"),
+        Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Size(..) => text(r"^[0-9][0-9_]*\s*(B|KiB|MiB|GiB)$"),
+        Kind::Duration(..) => text(r"^[0-9][0-9_]*\s*(ms|s|m|min|h)$"),
+        Kind::DurationOrOff(..) => text(r"^(off|[0-9][0-9_]*\s*(ms|s|m|min|h))$"),
+        Kind::Rate => text(
+            r"^\s*[0-9][0-9_]*\s*[kM]?\s*/\s*(s|min|h|hour)\s*( burst \s*[0-9][0-9_]*\s*[kM]?\s*)?$",
+        ),
+        Kind::Word(words) => word(words),
+        Kind::Words(words) => list(&word(words)),
+        Kind::WordsOrAll(words) => list(&word(&[&["*"], words].concat())),
+        Kind::Url => text("^[hH][tT][tT][pP][sS]?://"),
+        Kind::Secret => json!({ "type": "string", "minLength": 1 }),
+        Kind::Text(grammar) => self::grammar(grammar),
+        Kind::Texts(grammar) => list(&self::grammar(grammar)),
+        Kind::Rewrites => {
+            json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
+        }
+    }
+}
+
+fn grammar(grammar: Grammar) -> Value {
+    match grammar {
+        Grammar::Glob | Grammar::Host | Grammar::Model => {
+            json!({ "type": "string", "minLength": 1 })
+        }
+        Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),
+        Grammar::Origin => text("^.+://.+$"),
+        Grammar::Policy | Grammar::Upstream => text("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"),
+        Grammar::Region => text("^[a-z0-9-]{1,64}$"),
+        Grammar::Tenant => text("^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"),
+    }
+}
+
+/// A text of a pattern, or with a reference in it.
+fn text(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": format!(r"{pattern}|\$\{{") })
+}
+
+fn word(words: &[&str]) -> Value {
+    json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": r"\$\{" }] })
+}
+
+fn list(element: &Value) -> Value {
+    json!({ "type": "array", "items": element })
+}

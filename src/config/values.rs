@@ -1,0 +1,272 @@
+//! The value types of the configuration, and how each is read from text.
+//! Must never hold text that was not checked, and never quote a value in an error: the caller knows whether it may be shown.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::defaults;
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $item:literal])* $variant:ident $word:literal,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[doc = $item])* $variant,)* }
+
+        impl $name {
+            /// Every word, in the order of the reference.
+            pub const WORDS: &'static [&'static str] = &[$($word,)*];
+
+            /// The word in the file.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word,)* } }
+
+            /// The value of that word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What proves a tenant (`identity.accept`).
+    Proof {
+        /// A virtual key in a credential header.
+        Key "key",
+        /// A virtual key in the path: `/t/<key>/…`.
+        Path "path",
+        /// Nothing: one tenant for the whole sidecar.
+        Fixed "fixed",
+    }
+    /// How the tenant is named to an upstream (`upstreams.*.stamp`).
+    Stamp {
+        /// Not at all.
+        None "none",
+        /// `x-tenant-id`.
+        Header "header",
+        /// The provider's own field (`safety_identifier`, `metadata.user_id`), hashed.
+        Provider "provider",
+    }
+    /// What an upstream may learn (`upstreams.*.trust`).
+    Trust {
+        /// Somebody else's: no trace headers.
+        External "external",
+        /// One's own: trace headers and baggage go along.
+        Internal "internal",
+    }
+    /// Whether something is allowed.
+    Permission {
+        /// Refused.
+        Deny "deny",
+        /// Passed.
+        Allow "allow",
+    }
+    /// What happens to streams that do not ask for usage (`policies.*.stream_usage`).
+    StreamUsage {
+        /// It is asked for, and taken out of the answer again.
+        Inject "inject",
+        /// The request stays as it is, and usage is estimated.
+        Leave "leave",
+    }
+    /// How log lines look (`log.format`).
+    LogFormat {
+        /// Text on a terminal, JSON otherwise.
+        Auto "auto",
+        /// For people.
+        Text "text",
+        /// For machines.
+        Json "json",
+    }
+    /// A switch.
+    OnOff {
+        /// Done.
+        On "on",
+        /// Not done.
+        Off "off",
+    }
+    /// The unit of time of a rate.
+    Per {
+        /// `s`.
+        Second "s",
+        /// `min`.
+        Minute "min",
+        /// `h`, also written `hour`.
+        Hour "h",
+    }
+    /// How an upstream is reached.
+    Scheme {
+        /// Plain.
+        Http "http",
+        /// Over TLS.
+        Https "https",
+    }
+}
+
+impl Per {
+    /// Its length.
+    pub const fn span(self) -> Duration {
+        match self {
+            Self::Second => Duration::from_secs(1),
+            Self::Minute => Duration::from_mins(1),
+            Self::Hour => Duration::from_hours(1),
+        }
+    }
+}
+
+/// A rate: so many per unit of time, and how many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub amount: u64,
+    /// Per which time.
+    pub per: Per,
+    /// How many at once, at least 1; absent = `amount`.
+    pub burst: Option<u64>,
+}
+
+/// Something that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrOff<T> {
+    /// `"off"`.
+    Off,
+    /// The value.
+    On(T),
+}
+
+/// `"*"`, or one of a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyOr<T> {
+    /// `"*"`.
+    Any,
+    /// That one.
+    One(T),
+}
+
+/// An IP address and a port to listen on; port 0 lets the kernel choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAddress(pub SocketAddr);
+
+/// The admin socket: `unix:` and a path, relative to the state directory unless absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminAddress(PathBuf);
+
+impl AdminAddress {
+    /// Of a path that was checked.
+    pub(super) fn new(path: &str) -> Self {
+        Self(PathBuf::from(path))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for AdminAddress {
+    fn default() -> Self {
+        Self(PathBuf::from(defaults::ADMIN_SOCKET))
+    }
+}
+
+macro_rules! texts {
+    ($($(#[doc = $doc:literal])* $name:ident;)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Of a text that was checked.
+            pub(super) fn new(text: &str) -> Self { Self(Arc::from(text)) }
+
+            /// As text.
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+        }
+    )*};
+}
+
+texts! {
+    /// A pattern over names: `*` stands for any text, everything else for itself.
+    Glob;
+    /// A host name or IP literal, lower case, without a port; an IPv6 literal has no brackets.
+    HostName;
+    /// The name of a policy: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    PolicyName;
+    /// A region: `[a-z0-9-]{1,64}`.
+    Region;
+    /// A browser origin: `scheme://host[:port]`, lower case (RFC 6454 §6.2).
+    WebOrigin;
+}
+
+/// The SHA-256 of a virtual key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash([u8; 32]);
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{:02x}{:02x}…", self.0[0], self.0[1])
+    }
+}
+
+impl KeyHash {
+    /// The hash that is this digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Where an upstream is: `http[s]://host[:port][/base/path]`, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    scheme: Scheme,
+    host: HostName,
+    port: u16,
+    path: String,
+}
+
+impl UpstreamUrl {
+    /// Of parts that were checked.
+    pub(super) const fn new(scheme: Scheme, host: HostName, port: u16, path: String) -> Self {
+        Self {
+            scheme,
+            host,
+            port,
+            path,
+        }
+    }
+
+    /// Whether the connection is TLS.
+    pub const fn tls(&self) -> bool {
+        matches!(self.scheme, Scheme::Https)
+    }
+
+    /// The scheme.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host to resolve and to name in TLS; an IPv6 literal without brackets.
+    pub const fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// The port, the scheme's own when none was written.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The base path: empty, or with a leading and without a trailing slash.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}

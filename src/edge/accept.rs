@@ -1,0 +1,156 @@
+//! The proxy's listeners: accepts connections, counts them against their cap, and gives each its task.
+//! Must never wait for a connection it has accepted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::conn::connection;
+use super::guard::Patience;
+use crate::host::{self, Accepted, TcpListener};
+use crate::process::{ProcessEvent, tell};
+use crate::trip::Ground;
+use crate::units::Code;
+use crate::wire::error_body::{self, RefusalDetail};
+use crate::wire::head::Limits;
+
+/// How far the shutdown has come; every connection watches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Serving.
+    Open,
+    /// No connection is kept alive; new ones are served once.
+    Draining,
+    /// Running answers end now.
+    Cutting,
+}
+
+/// What every client connection is measured by.
+pub struct Doorway {
+    /// What the trips share.
+    pub ground: Arc<Ground>,
+    pub(super) limits: Limits,
+    pub(super) patience: Patience,
+    cap: usize,
+    open: AtomicUsize,
+}
+
+impl Doorway {
+    /// Bounds for heads and connections: bytes and time of a head, time without a request, connections at once.
+    pub fn new(
+        ground: Arc<Ground>,
+        head_bytes: usize,
+        head: Duration,
+        idle: Duration,
+        cap: usize,
+    ) -> Arc<Self> {
+        let limits = Limits {
+            head_bytes,
+            ..Limits::DEFAULT
+        };
+        let patience = Patience { head, idle };
+        Arc::new(Self {
+            ground,
+            limits,
+            patience,
+            cap,
+            open: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn enter(self: &Arc<Self>) -> Option<Entered> {
+        let meters = self.ground.registry.process();
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.cap {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            meters.connection_refused();
+            return None;
+        }
+        meters.connection_opened();
+        Some(Entered(Arc::clone(self)))
+    }
+}
+
+/// A counted connection.
+struct Entered(Arc<Doorway>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.ground.registry.process().connection_closed();
+    }
+}
+
+/// Accepts until the listener breaks.
+pub async fn listen(
+    mut listener: TcpListener,
+    doorway: Arc<Doorway>,
+    stage: watch::Receiver<Stage>,
+) {
+    loop {
+        match listener.accept().await {
+            Accepted::Connection((stream, _peer)) => match doorway.enter() {
+                Some(entered) => {
+                    let served = connection(stream, Arc::clone(&doorway), stage.clone());
+                    host::spawn("client-connection", async move {
+                        served.await;
+                        drop(entered);
+                    });
+                }
+                None => {
+                    let refused = refuse(stream, Arc::clone(&doorway.ground));
+                    host::spawn("refused-connection", refused);
+                }
+            },
+            Accepted::Resting { pause, error } => {
+                tell(ProcessEvent::AcceptBackoff {
+                    role: "proxy",
+                    pause,
+                    why: &error,
+                });
+            }
+            Accepted::Failed(error) => {
+                tell(ProcessEvent::AcceptFailed {
+                    role: "proxy",
+                    why: &error,
+                });
+                return;
+            }
+        }
+    }
+}
+
+/// How long a refused connection may take to read why.
+const REFUSING: Duration = Duration::from_secs(1);
+
+/// Tells a connection over the cap so, without reading its request.
+async fn refuse(mut stream: host::TcpStream, ground: Arc<Ground>) {
+    let id = ground.ids.next(ground.clock.wall());
+    ground
+        .live
+        .take()
+        .nobody()
+        .meters()
+        .refusal(Code::Overloaded);
+    let text = "the sidecar has as many connections as it may have; hint: `listen.connections`";
+    let body = error_body::refusal(None, Code::Overloaded, text, id, &RefusalDetail::default());
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\noutrigger-code: {}\r\noutrigger-request-id: {id}\r\nretry-after: 1\r\nx-should-retry: true\r\n\r\n",
+        body.len(),
+        Code::Overloaded,
+    );
+    let told = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await?;
+        stream.shutdown().await
+    };
+    let _ = timeout(REFUSING, told).await;
+}

@@ -1,0 +1,52 @@
+//! One client connection, from accept to close. Must never outlive the drain's deadline.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::accept::{Doorway, Stage};
+use super::guard::Guarded;
+use crate::trip::{Door, serve};
+
+/// Serves one connection to its end.
+pub(super) async fn connection<S>(
+    stream: S,
+    doorway: Arc<Doorway>,
+    mut stage: watch::Receiver<Stage>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let door = Arc::new(Door::default());
+    let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(&door));
+    let ground = Arc::clone(&doorway.ground);
+    let service = service_fn(move |request| {
+        let (ground, door) = (Arc::clone(&ground), Arc::clone(&door));
+        async move { Ok::<_, Infallible>(serve(ground, door, request).await) }
+    });
+    // Somebody who connects while the sidecar drains is served once.
+    let keep_alive = *stage.borrow_and_update() == Stage::Open;
+    let connection = http1::Builder::new()
+        .keep_alive(keep_alive)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(guarded), service);
+    let mut connection = std::pin::pin!(connection);
+    loop {
+        tokio::select! {
+            biased;
+            // Its errors are endings of trips, recorded there, or a client that left between two requests.
+            _ = connection.as_mut() => return,
+            changed = stage.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // Draining: no further request. Cutting: the poll that follows lets the running answer see it.
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

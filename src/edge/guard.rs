@@ -1,0 +1,319 @@
+//! The head guard around a client's socket: bytes reach the HTTP library only after `wire/head` has followed
+//! them. A head is held back until it is whole; a bad one is replaced by a marker request, so that its
+//! refusal comes out in its turn, in our shape, through a trip like any other.
+//! Must never let a byte of a faulty message through, nor wait for one without a limit.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use crate::trip::{Door, HeadFault, MARKER};
+use crate::units::Code;
+use crate::wire::head::{Fault, Guard, Limits, State};
+
+/// How long a connection may make the sidecar wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For a head, from its first byte to its last.
+    pub(super) head: Duration,
+    /// Without a request.
+    pub(super) idle: Duration,
+}
+
+/// A guarded socket.
+pub(super) struct Guarded<S> {
+    inner: S,
+    guard: Guard,
+    door: Arc<Door>,
+    /// The beginning of a head that is not whole yet.
+    held: Vec<u8>,
+    /// What goes to the HTTP library before anything is read again.
+    release: Vec<u8>,
+    given: usize,
+    fate: Fate,
+    patience: Patience,
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether bytes moved since the alarm was set.
+    stirred: bool,
+    /// Whether a body was left unread in the middle.
+    in_body: bool,
+    /// What may still be read and thrown away while closing; `None` before the close.
+    linger: Option<usize>,
+}
+
+/// How long, and for how much, a client that is still sending is listened to after its answer, so that the
+/// reset which an early close would bring does not overtake the answer (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What becomes of the connection's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is read.
+    Open,
+    /// A body broke its framing: the next read fails.
+    Broken,
+    /// Nothing more is read; the answer under way ends the connection.
+    Deaf,
+    /// It has been idle for too long: the next read says so.
+    Ended,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(inner: S, limits: Limits, patience: Patience, door: Arc<Door>) -> Self {
+        Self {
+            inner,
+            guard: Guard::new(limits),
+            door,
+            held: Vec::new(),
+            release: Vec::new(),
+            given: 0,
+            fate: Fate::Open,
+            patience,
+            alarm: None,
+            stirred: false,
+            in_body: false,
+            linger: None,
+        }
+    }
+
+    /// Looks at bytes just read into `buf` after `before`; keeps back what may not go on yet.
+    fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &buf.filled()[before..];
+        match self.guard.advance(fresh) {
+            Ok(progress) => {
+                if progress.release < fresh.len() {
+                    self.held.extend_from_slice(&fresh[progress.release..]);
+                    self.alarm_at(Instant::now() + self.patience.head);
+                }
+                self.in_body = progress.state == State::InBody;
+                buf.set_filled(before + progress.release);
+            }
+            Err(fault) => {
+                buf.set_filled(before + fault.release);
+                self.condemn(&fault);
+            }
+        }
+    }
+
+    /// Looks at the held head again, with more bytes.
+    fn inspect_held(&mut self) {
+        match self.guard.advance(&self.held) {
+            Ok(progress) => {
+                self.in_body = progress.state == State::InBody;
+                self.release.extend(self.held.drain(..progress.release));
+                if progress.state == State::InHead && progress.release > 0 {
+                    self.alarm_at(Instant::now() + self.patience.head);
+                }
+            }
+            Err(fault) => {
+                self.release.extend(self.held.drain(..fault.release));
+                self.held = Vec::new();
+                self.condemn(&fault);
+            }
+        }
+    }
+
+    fn condemn(&mut self, fault: &Fault) {
+        self.door.condemn(HeadFault {
+            code: fault.code,
+            what: fault.what,
+        });
+        if fault.in_body {
+            self.fate = Fate::Broken;
+        } else {
+            self.fate = Fate::Deaf;
+            self.release.extend_from_slice(MARKER);
+        }
+    }
+
+    fn alarm_at(&mut self, when: Instant) {
+        self.stirred = false;
+        match &mut self.alarm {
+            Some(alarm) => alarm.as_mut().reset(when),
+            None => self.alarm = Some(Box::pin(tokio::time::sleep_until(when))),
+        }
+    }
+
+    /// Nothing can be read now: whether that has lasted too long. Ready if the fate has changed.
+    ///
+    /// The idle alarm is not set anew with each request; it rings, sees that bytes moved, and waits once more. So
+    /// an idle connection lives between one and two times its limit, and a busy one never touches the timer.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.alarm.is_none() {
+                self.alarm_at(Instant::now() + self.patience.idle);
+            }
+            let Some(alarm) = &mut self.alarm else {
+                return Poll::Pending;
+            };
+            ready!(alarm.as_mut().poll(cx));
+            if !self.held.is_empty() {
+                self.held = Vec::new();
+                self.condemn(&Fault {
+                    code: Code::HeadTimeout,
+                    release: 0,
+                    what: "the request head did not arrive in time",
+                    in_body: false,
+                });
+                return Poll::Ready(());
+            }
+            if !self.stirred && !self.door.is_busy() {
+                self.fate = Fate::Ended;
+                return Poll::Ready(());
+            }
+            self.alarm_at(Instant::now() + self.patience.idle);
+        }
+    }
+
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let left = &self.release[self.given..];
+        let now = left.len().min(buf.remaining());
+        buf.put_slice(&left[..now]);
+        self.given += now;
+        if self.given == self.release.len() {
+            self.release.clear();
+            self.given = 0;
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+            Poll::Ready(outcome) => {
+                self.stirred = true;
+                Poll::Ready(outcome.map(|()| buf.filled().len() - before))
+            }
+            // The alarm may have changed the fate: zero bytes then mean "look again", not the end.
+            Poll::Pending => self.poll_alarm(cx).map(|()| Ok(0)),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads on and throws away, until the client has closed, or has had its moment.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, mut left: usize) -> Poll<io::Result<()>> {
+        let mut space = [0; 4096];
+        while left > 0 {
+            self.linger = Some(left);
+            let mut rest = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut rest) {
+                Poll::Ready(Ok(())) if !rest.filled().is_empty() => {
+                    left = left.saturating_sub(rest.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let alarm = self.alarm.as_mut().map(|alarm| alarm.as_mut().poll(cx));
+                    if alarm.is_some_and(|alarm| alarm.is_pending()) {
+                        return Poll::Pending;
+                    }
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.release.is_empty() {
+                this.give(buf);
+                return Poll::Ready(Ok(()));
+            }
+            match this.fate {
+                Fate::Open => {}
+                Fate::Broken => {
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::InvalidData)));
+                }
+                Fate::Deaf => return Poll::Pending,
+                Fate::Ended => return Poll::Ready(Ok(())),
+            }
+            let before = buf.filled().len();
+            if this.held.is_empty() {
+                let read = ready!(this.poll_socket(cx, buf))?;
+                if read > 0 {
+                    this.inspect(buf, before);
+                } else if this.fate == Fate::Open {
+                    return Poll::Ready(Ok(()));
+                }
+                if buf.filled().len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+            } else {
+                let mut space = [0; 4096];
+                let mut more = ReadBuf::new(&mut space);
+                let read = ready!(this.poll_socket(cx, &mut more))?;
+                if read > 0 {
+                    this.held.extend_from_slice(more.filled());
+                    this.inspect_held();
+                } else if this.fate == Fate::Open {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.stirred = true;
+        Pin::new(&mut this.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.stirred = true;
+        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let left = match this.linger {
+            Some(left) => left,
+            None => {
+                ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+                if !this.in_body && this.fate == Fate::Open {
+                    return Poll::Ready(Ok(()));
+                }
+                this.alarm_at(Instant::now() + LINGER);
+                LINGER_BYTES
+            }
+        };
+        this.poll_linger(cx, left)
+    }
+}

@@ -1,0 +1,13 @@
+//! Floor 7, the edge: sockets in, trips out; and the sidecar's own two doors, telemetry and admin.
+//! Must never decide anything about a request: it frames, times and counts connections.
+
+mod accept;
+mod admin;
+mod conn;
+mod guard;
+mod page;
+mod telemetry;
+
+pub use accept::{Doorway, Stage, listen};
+pub use admin::{AdminCall, AdminReply, AdminVerb, admin};
+pub use telemetry::{Ready, telemetry};

@@ -1,0 +1,98 @@
+//! The telemetry door: `/metrics`, `/healthz`, `/readyz`. Read-only, on its own thread, so that a busy data
+//! plane never makes a probe late. Must never change anything, nor call anybody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use super::page::{Page, TEXT, page, serve};
+use crate::host::{self, Accepted, ProcessFacts, TcpListener};
+use crate::meters::Registry;
+use crate::process::{ProcessEvent, tell};
+use crate::trip::Ground;
+
+/// Whether the sidecar wants new work.
+#[derive(Debug, Default)]
+pub struct Ready(AtomicBool);
+
+impl Ready {
+    /// Says so.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// Whether it does.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Connections at once; probes and scrapers are few.
+const CONNECTIONS: usize = 64;
+
+/// Serves the telemetry listener until it breaks. To be run on a runtime of its own, on one thread.
+pub async fn telemetry(mut listener: TcpListener, ground: Arc<Ground>, ready: Arc<Ready>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Accepted::Connection((stream, _peer)) => {
+                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                    continue;
+                };
+                let (ground, ready) = (Arc::clone(&ground), Arc::clone(&ready));
+                host::spawn("telemetry-connection", async move {
+                    serve(stream, |request| {
+                        let answer = answer(&request, &ground, &ready);
+                        async move { answer }
+                    })
+                    .await;
+                    drop(place);
+                });
+            }
+            Accepted::Resting { pause, error } => {
+                tell(ProcessEvent::AcceptBackoff {
+                    role: "telemetry",
+                    pause,
+                    why: &error,
+                });
+            }
+            Accepted::Failed(error) => {
+                tell(ProcessEvent::AcceptFailed {
+                    role: "telemetry",
+                    why: &error,
+                });
+                return;
+            }
+        }
+    }
+}
+
+fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Response<Page> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+    }
+    if request.headers().contains_key(header::ORIGIN) {
+        return page(
+            StatusCode::FORBIDDEN,
+            TEXT,
+            "browser pages may not read this\n",
+        );
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let text = ground.registry.render(&ProcessFacts::read());
+            page(StatusCode::OK, Registry::CONTENT_TYPE, text)
+        }
+        "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
+        "/readyz" if ready.get() => page(StatusCode::OK, TEXT, "ready\n"),
+        "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
+        _ => page(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "there are /metrics, /healthz and /readyz\n",
+        ),
+    }
+}

@@ -1,0 +1,28 @@
+//! Floor 1, Linux facts: sockets, clock, ids, signals, tasks, children, files, and the hardening of the process.
+//! The only place that touches `tokio::net`, starts a task or uses `unsafe`. Must never know a tenant or a request.
+
+pub mod child;
+pub mod clock;
+pub mod error;
+pub mod files;
+pub mod hardening;
+pub mod ids;
+pub mod net;
+pub mod proc;
+pub mod signals;
+pub mod tasks;
+
+#[cfg(test)]
+mod tests;
+
+pub use child::{Child, Exit, Launch};
+pub use clock::SystemClock;
+pub use error::Error;
+pub use ids::SystemIds;
+pub use net::{
+    Accepted, ConnectError, Peer, TcpListener, TcpStream, UnixListener, UnixStream, connect,
+    unix_connect,
+};
+pub use proc::ProcessFacts;
+pub use signals::{Signal, Signals};
+pub use tasks::{JoinError, JoinHandle, Runtime, spawn, thread};

@@ -1,0 +1,124 @@
+//! Sockets: listeners that survive bad moments, and connections out. The only place that names `tokio::net`; the stream
+//! types are handed on under this module's name. Must never decide who may connect: it reports who did.
+
+mod connect;
+mod tcp;
+mod unix;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::time::Duration;
+
+use nix::libc;
+use tokio::time::{Instant, sleep_until};
+
+use super::Error;
+
+pub use connect::{ConnectError, connect, unix_connect};
+pub use tcp::TcpListener;
+pub use tokio::net::{TcpStream, UnixStream};
+pub use unix::{Peer, UnixListener};
+
+/// What waiting for a connection came to.
+#[derive(Debug)]
+pub enum Accepted<T> {
+    /// A connection.
+    Connection(T),
+    /// The process or the system is out of descriptors or memory. The next `accept` waits for `pause` first, so that
+    /// connections that end can give some back; callers meanwhile wait in the backlog.
+    Resting {
+        /// For how long.
+        pause: Duration,
+        /// Why.
+        error: Error,
+    },
+    /// The listener is broken; accepting again is no use.
+    Failed(Error),
+}
+
+/// As many callers may wait for `accept`; past it, they try again by themselves.
+const BACKLOG: u32 = 1024;
+
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// How a listener deals with failed accepts: it shrugs, rests or gives up.
+#[derive(Debug, Default)]
+struct Patience {
+    last: Option<Duration>,
+    until: Option<Instant>,
+}
+
+/// What a failed accept means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// That one connection is lost; on to the next.
+    Shrug,
+    /// A resource is used up; waiting may help.
+    Rest,
+    /// The listener itself is broken.
+    GiveUp,
+}
+
+impl Patience {
+    /// Waits out a rest, if one is due. May be dropped and called again: the end is a point in time.
+    async fn wait(&mut self) {
+        if let Some(until) = self.until {
+            sleep_until(until).await;
+            self.until = None;
+        }
+    }
+
+    /// An accept worked: the next rest starts short again.
+    fn refresh(&mut self) {
+        self.last = None;
+    }
+
+    /// Begins a rest, each twice as long as the last, up to a second.
+    fn rest(&mut self) -> Duration {
+        let pause = self
+            .last
+            .map_or(SHORTEST_REST, |last| (last * 2).min(LONGEST_REST));
+        self.last = Some(pause);
+        self.until = Some(Instant::now() + pause);
+        pause
+    }
+
+    /// Turns a failed accept into an answer; `None` means: accept again at once.
+    fn answer<T>(&mut self, object: &str, error: io::Error) -> Option<Accepted<T>> {
+        match judge(&error) {
+            Verdict::Shrug => None,
+            Verdict::Rest => Some(Accepted::Resting {
+                pause: self.rest(),
+                error: Error::new("accept on", object, error)
+                    .with_hint("raise the limit of open files, or lower the number of connections"),
+            }),
+            Verdict::GiveUp => Some(Accepted::Failed(Error::new("accept on", object, error))),
+        }
+    }
+}
+
+/// accept(2) hands over network errors that are already pending on the new connection, and says to treat them like
+/// "try again"; so a caller that resets at the wrong moment must not stop the listener.
+fn judge(error: &io::Error) -> Verdict {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Verdict::Rest,
+        Some(
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EINTR
+            | libc::EPERM
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::ETIMEDOUT,
+        ) => Verdict::Shrug,
+        _ => Verdict::GiveUp,
+    }
+}

@@ -1,0 +1,148 @@
+//! Listening on a unix socket that only its owner can reach. Must never leave a moment in which others could.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::stat::{Mode, fchmod};
+use tokio::net::{UnixSocket, UnixStream};
+
+use super::{Accepted, BACKLOG, Patience};
+use crate::host::Error;
+
+/// A unix listener whose file is 0600 from birth and goes away with it.
+#[derive(Debug)]
+pub struct UnixListener {
+    inner: tokio::net::UnixListener,
+    path: PathBuf,
+    /// Device and inode of the file made here: at the end, somebody else's under the same name stays.
+    file: (u64, u64),
+    patience: Patience,
+}
+
+/// Who is at the other end, by the kernel's word (`SO_PEERCRED`): as of the moment they connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The effective user.
+    pub uid: u32,
+    /// The process; for the log only, as numbers are used again.
+    pub pid: Option<i32>,
+}
+
+impl UnixListener {
+    /// Binds at `path`. A socket left there by a process that is gone is replaced; one that answers is not, nor is any
+    /// other kind of file. Must run inside a runtime.
+    pub fn bind_private(path: &Path) -> Result<Self, Error> {
+        check_length(path)?;
+        clear_stale(path)?;
+        let failed = |source: io::Error| Error::new("bind", path.to_string_lossy(), source);
+        let socket = UnixSocket::new_stream().map_err(failed)?;
+        // Linux gives the file the mode of the socket (less the umask), so with the mode set before, the file is never
+        // open to others; a chmod behind bind would leave a gap, and changing the umask would change it for all threads.
+        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|errno| failed(errno.into()))?;
+        socket.bind(path).map_err(failed)?;
+        let metadata = fs::symlink_metadata(path).map_err(failed)?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let _ = fs::remove_file(path);
+            return Err(failed(io::ErrorKind::PermissionDenied.into())
+                .with_hint("the file system gave the socket to others; put it on another one"));
+        }
+        let inner = socket.listen(BACKLOG).map_err(failed)?;
+        let file = (metadata.dev(), metadata.ino());
+        Ok(Self {
+            inner,
+            path: path.to_owned(),
+            file,
+            patience: Patience::default(),
+        })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next connection and who made it. May be dropped and called again without losing a connection.
+    pub async fn accept(&mut self) -> Accepted<(UnixStream, Peer)> {
+        self.patience.wait().await;
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, _)) => {
+                    self.patience.refresh();
+                    // Whose identity the kernel does not tell is hung up on, as nobody may stay unnamed here.
+                    let Ok(cred) = stream.peer_cred() else {
+                        continue;
+                    };
+                    let peer = Peer {
+                        uid: cred.uid(),
+                        pid: cred.pid(),
+                    };
+                    return Accepted::Connection((stream, peer));
+                }
+                Err(error) => {
+                    let answer = self.patience.answer(&self.path.to_string_lossy(), error);
+                    if let Some(answer) = answer {
+                        return answer;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for UnixListener {
+    fn drop(&mut self) {
+        let still_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.file);
+        if still_ours {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `sun_path` holds 108 bytes with the closing zero (unix(7)).
+const LONGEST_PATH: usize = 107;
+
+fn check_length(path: &Path) -> Result<(), Error> {
+    if path.as_os_str().len() <= LONGEST_PATH {
+        return Ok(());
+    }
+    Err(Error::new(
+        "bind",
+        path.to_string_lossy(),
+        io::Error::from_raw_os_error(nix::libc::ENAMETOOLONG),
+    )
+    .with_hint("a socket's path holds at most 107 bytes; choose a shorter state directory"))
+}
+
+fn clear_stale(path: &Path) -> Result<(), Error> {
+    let failed = |source: io::Error| Error::new("bind", path.to_string_lossy(), source);
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into())
+            .with_hint("a file that is not a socket has that name; move it away"));
+    }
+    match probe(path) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(failed),
+        Err(Errno::ENOENT) => Ok(()),
+        // A full backlog is an answer too.
+        Ok(()) | Err(Errno::EAGAIN) => Err(failed(Errno::EADDRINUSE.into())
+            .with_hint("another process answers there; stop it or choose another state directory")),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Knocks without waiting.
+fn probe(path: &Path) -> nix::Result<()> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}

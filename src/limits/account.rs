@@ -1,0 +1,88 @@
+//! One tenant's account: the public face of the ledger, shared by all requests of the tenant and kept across reloads.
+//! Must never wake a waiter, or drop its waker, while it holds the lock: either may run foreign code.
+
+use super::hold::Hold;
+use super::ledger::{Ask, Ledger, Levels};
+use super::queue::Ticket;
+use super::refusal::{Denied, Refused};
+use super::spec::{Dimension, LimitSpec};
+use super::sync::Mutex;
+use crate::units::Boot;
+use std::sync::Arc;
+
+/// What one tenant has left. One lock; every call is all or nothing.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) ledger: Mutex<Ledger>,
+}
+
+impl Account {
+    /// A new account: every bucket full, every slot free.
+    pub fn new(spec: &LimitSpec, now: Boot) -> Arc<Self> {
+        Arc::new(Self {
+            ledger: Mutex::new(Ledger::new(spec, now)),
+        })
+    }
+
+    /// Before the body is read: would a request of one of everything be refused, because it neither fits nor may
+    /// wait? Takes nothing. Not for an endpoint that uses no tokens: `reserve` lets those pass an empty token bucket.
+    pub fn glance(&self, now: Boot) -> Result<(), Denied> {
+        let mut ledger = self.ledger.lock();
+        let Some(shortage) = ledger.shortage_behind_others(now, &[1; Dimension::COUNT]) else {
+            return Ok(());
+        };
+        ledger
+            .may_wait(&shortage)
+            .map_err(|(Refused::QueueFull(denied) | Refused::Denied(denied))| denied)
+    }
+
+    /// Takes all that is asked, or nothing. Refuses while others wait: nobody overtakes the queue.
+    pub fn reserve(self: &Arc<Self>, now: Boot, ask: Ask) -> Result<Hold, Denied> {
+        let taken = self.ledger.lock().take(now, &ask.amounts());
+        taken
+            .map(|held| Hold::new(Arc::clone(self), held))
+            .map_err(|shortage| shortage.denied)
+    }
+
+    /// As `reserve`, but what does not fit takes a place in the queue, if there is one and the wait is not known to
+    /// be too long. If it fits, it is taken here, and the ticket's first poll yields it.
+    pub fn enqueue(self: &Arc<Self>, now: Boot, ask: Ask) -> Result<Ticket, Refused> {
+        let want = ask.amounts();
+        let mut ledger = self.ledger.lock();
+        let shortage = match ledger.take(now, &want) {
+            Ok(held) => {
+                drop(ledger);
+                return Ok(Ticket::granted(Hold::new(Arc::clone(self), held), now));
+            }
+            Err(shortage) => shortage,
+        };
+        ledger.may_wait(&shortage)?;
+        let (id, wake_at) = ledger.join(now, &want, &shortage);
+        drop(ledger);
+        Ok(Ticket::waiting(Arc::clone(self), id, wake_at))
+    }
+
+    /// Takes over new limits. What was spent stays spent and debt stays debt: a level is cut to a smaller bucket,
+    /// never raised to a bigger one; only a limit that never was there before starts full. Holds and waiters live on.
+    pub fn resize(&self, spec: &LimitSpec, now: Boot) {
+        let next = self.ledger.lock().resize(spec, now);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    /// What is left, for the response headers.
+    pub fn levels(&self, now: Boot) -> Levels {
+        self.ledger.lock().levels(now)
+    }
+
+    /// The holds that are alive: requests in progress, whether streams are limited or not.
+    pub fn in_flight(&self) -> u32 {
+        self.ledger.lock().in_flight()
+    }
+
+    /// The requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.ledger.lock().waiting()
+    }
+}

@@ -1,0 +1,267 @@
+//! The state behind an account's lock: the list of gauges and the queue. Every step here runs under that lock.
+//! Must never wake a waker or drop one (wakers are handed out), and never leave a refusal half taken.
+
+use super::gauge::{Gauge, Level, Wait};
+use super::queue::{Left, Queue, Waiter};
+use super::refusal::{Denied, Refused};
+use super::spec::{Dimension, Fate, LimitSpec};
+use crate::units::Boot;
+use std::task::Waker;
+
+/// What a request is expected to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Input tokens, estimated.
+    pub input: u64,
+    /// Output tokens: the cap that was asked for, or the one that was put in.
+    pub output: u64,
+}
+
+/// An amount for every dimension, in the order of [`Dimension::ALL`].
+pub(super) type Amounts = [u64; Dimension::COUNT];
+
+/// What is left of every limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels([Option<Level>; Dimension::COUNT]);
+
+impl Levels {
+    /// What is left of one; `None` when it is not limited.
+    pub fn of(&self, dimension: Dimension) -> Option<Level> {
+        self.0[dimension as usize]
+    }
+}
+
+/// Why something does not fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortage {
+    /// For the caller.
+    pub(super) denied: Denied,
+    /// When the rates would have room, in nanoseconds from now; zero if only a slot is missing.
+    pub(super) nanos: u64,
+}
+
+/// How a poll of the queue ended.
+#[derive(Debug)]
+pub(super) enum Step {
+    Granted(Amounts, Left),
+    Waits(Boot),
+    TimedOut(Denied, Left),
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    gauges: [Gauge; Dimension::COUNT],
+    queue: Queue,
+}
+
+impl Ledger {
+    pub(super) fn new(spec: &LimitSpec, now: Boot) -> Self {
+        let mut gauges = [Gauge::Open; Dimension::COUNT];
+        gauges[Dimension::Streams as usize] = Gauge::Slots { max: None, used: 0 };
+        let mut ledger = Self {
+            gauges,
+            queue: Queue::default(),
+        };
+        ledger.resize(spec, now);
+        ledger
+    }
+
+    pub(super) fn resize(&mut self, spec: &LimitSpec, now: Boot) -> Option<Waker> {
+        for (gauge, dimension) in self.gauges.iter_mut().zip(Dimension::ALL) {
+            gauge.resize(spec.limit(dimension), now);
+        }
+        self.queue.resize(spec);
+        self.queue.call_head()
+    }
+
+    /// Takes all of it or nothing; nothing while others wait.
+    pub(super) fn take(&mut self, now: Boot, want: &Amounts) -> Result<Amounts, Shortage> {
+        match self.shortage_behind_others(now, want) {
+            Some(shortage) => Err(shortage),
+            None => Ok(self.take_all(want)),
+        }
+    }
+
+    /// Whether what does not fit may wait. One that needs longer than the queue lets it is told so now.
+    pub(super) fn may_wait(&self, shortage: &Shortage) -> Result<(), Refused> {
+        if self.queue.is_off() || shortage.nanos > self.queue.patience {
+            return Err(Refused::Denied(shortage.denied));
+        }
+        if self.queue.is_full() {
+            return Err(Refused::QueueFull(shortage.denied));
+        }
+        Ok(())
+    }
+
+    /// Joins the queue at its end; says under which number and when to look again at the latest.
+    pub(super) fn join(&mut self, now: Boot, want: &Amounts, shortage: &Shortage) -> (u64, Boot) {
+        let deadline = later(now, self.queue.patience);
+        let is_head = self.queue.head().is_none();
+        let id = self.queue.push(*want, deadline, shortage.denied);
+        (
+            id,
+            if is_head {
+                look_again(now, shortage, deadline)
+            } else {
+                deadline
+            },
+        )
+    }
+
+    /// The waiter looks whether its turn has come. Whatever waker the queue no longer needs is left in `waker`, to be
+    /// dropped without the lock. `None`: it is not in the queue.
+    pub(super) fn advance(
+        &mut self,
+        now: Boot,
+        id: u64,
+        waker: &mut Option<Waker>,
+    ) -> Option<Step> {
+        let waiter = self.queue.find(id)?;
+        let (want, deadline, last_denied) = (waiter.want, waiter.deadline, waiter.denied);
+        let is_head = self.queue.head().is_some_and(|head| head.id == id);
+        let shortage = self.shortage(now, &want);
+        if is_head && shortage.is_none() {
+            let left = self.queue.leave(id)?;
+            return Some(Step::Granted(self.take_all(&want), left));
+        }
+        let denied = shortage.map_or(last_denied, |shortage| shortage.denied);
+        if now >= deadline {
+            return Some(Step::TimedOut(denied, self.queue.leave(id)?));
+        }
+        let waiter = self.queue.find(id)?;
+        waiter.denied = denied;
+        std::mem::swap(&mut waiter.waker, waker);
+        // Only the head has a time of its own; the others are called when they become the head.
+        Some(Step::Waits(match shortage {
+            Some(shortage) if is_head => look_again(now, &shortage, deadline),
+            Some(_) | None => deadline,
+        }))
+    }
+
+    /// A waiter gives up its place.
+    pub(super) fn leave(&mut self, id: u64) -> Option<Left> {
+        self.queue.leave(id)
+    }
+
+    /// Replaces the estimate in `held` by what was used, and forgets it. The head is called if something came back.
+    pub(super) fn settle(
+        &mut self,
+        now: Boot,
+        held: &mut Amounts,
+        used: &Amounts,
+    ) -> Option<Waker> {
+        let mut came_back = false;
+        for (index, dimension) in Dimension::ALL.into_iter().enumerate() {
+            if dimension.fate() == Fate::Settled {
+                self.gauges[index].settle(now, held[index], used[index]);
+                came_back |= held[index] > used[index];
+                held[index] = 0;
+            }
+        }
+        if came_back {
+            self.queue.call_head()
+        } else {
+            None
+        }
+    }
+
+    /// The request is over: what was lent, and what was held and never settled, comes back.
+    pub(super) fn give_back(&mut self, held: &Amounts) -> Option<Waker> {
+        for (index, dimension) in Dimension::ALL.into_iter().enumerate() {
+            match dimension.fate() {
+                Fate::Spent => {}
+                Fate::Settled | Fate::Lent => self.gauges[index].put_back(held[index]),
+            }
+        }
+        self.queue.call_head()
+    }
+
+    pub(super) fn levels(&mut self, now: Boot) -> Levels {
+        let mut levels = [None; Dimension::COUNT];
+        for (level, gauge) in levels.iter_mut().zip(&mut self.gauges) {
+            *level = gauge.level(now);
+        }
+        Levels(levels)
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.gauges[Dimension::Streams as usize].used()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// As `shortage`, and if it would fit while others wait: what the first of them waits for.
+    pub(super) fn shortage_behind_others(&mut self, now: Boot, want: &Amounts) -> Option<Shortage> {
+        let shortage = self.shortage(now, want);
+        shortage.or_else(|| {
+            let Waiter { denied, .. } = self.queue.head()?;
+            Some(Shortage {
+                denied: Denied {
+                    retry_after: Denied::SLOT_RETRY,
+                    ..*denied
+                },
+                nanos: 0,
+            })
+        })
+    }
+
+    /// What is missing for all of it to fit; the dimension that takes longest is named.
+    fn shortage(&mut self, now: Boot, want: &Amounts) -> Option<Shortage> {
+        let mut worst: Option<Shortage> = None;
+        let mut nanos = 0;
+        for (index, dimension) in Dimension::ALL.into_iter().enumerate() {
+            let gauge = &mut self.gauges[index];
+            let Some((wait, limit)) = gauge.lacks(now, want[index]).zip(gauge.limit()) else {
+                continue;
+            };
+            if let Wait::Nanos(known) = wait {
+                nanos = known.max(nanos);
+            }
+            let denied = Denied {
+                dimension,
+                limit,
+                retry_after: wait.retry_after(),
+            };
+            if worst.is_none_or(|worst| denied.retry_after > worst.denied.retry_after) {
+                worst = Some(Shortage { denied, nanos });
+            }
+        }
+        worst.map(|worst| Shortage { nanos, ..worst })
+    }
+
+    fn take_all(&mut self, want: &Amounts) -> Amounts {
+        let mut held = [0; Dimension::COUNT];
+        for (index, gauge) in self.gauges.iter_mut().enumerate() {
+            held[index] = gauge.take(want[index]);
+        }
+        held
+    }
+}
+
+impl Ask {
+    /// What one request takes, for every dimension; also what it used, once `self` is the truth.
+    pub(super) fn amounts(self) -> Amounts {
+        Dimension::ALL.map(|dimension| match dimension {
+            Dimension::Requests | Dimension::Streams => 1,
+            Dimension::InputTokens => self.input,
+            Dimension::OutputTokens => self.output,
+            Dimension::Tokens => self.input.saturating_add(self.output),
+        })
+    }
+}
+
+/// When the head looks again by itself: when the rates have room, but not after its deadline. A missing slot has no
+/// time: whoever frees it calls.
+fn look_again(now: Boot, shortage: &Shortage, deadline: Boot) -> Boot {
+    if shortage.nanos == 0 {
+        deadline
+    } else {
+        later(now, shortage.nanos).min(deadline)
+    }
+}
+
+fn later(now: Boot, nanos: u64) -> Boot {
+    Boot(now.0.saturating_add(nanos))
+}

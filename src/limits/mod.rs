@@ -1,0 +1,38 @@
+//! Floor 2, what one tenant may use: rates, stream slots and the wait for them. One [`Account`] per tenant, one lock
+//! per account, every dimension decided together or not at all.
+//! Must never do IO, read a clock (the time is passed in) or know who the tenant is.
+//!
+//! The life of a reservation:
+//! ```text
+//! glance ─▶ reserve ─▶ Hold ─▶ settle ─▶ drop
+//!              │         ▲
+//!              ▼         │ poll
+//!           enqueue ─▶ Ticket
+//! ```
+//! `reserve` takes the estimate of every dimension or nothing. The [`Hold`] lives in the answer's body: `settle`
+//! replaces the estimate by the truth (a surplus goes back, a shortfall becomes debt), dropping it frees the slot.
+
+mod account;
+mod bucket;
+mod gauge;
+mod hold;
+mod ledger;
+mod queue;
+mod refusal;
+mod spec;
+mod sync;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use account::Account;
+pub use gauge::Level;
+pub use hold::Hold;
+pub use ledger::{Ask, Levels};
+pub use queue::Ticket;
+pub use refusal::{Denied, Refused, TimedOut};
+pub use spec::{Dimension, Limit, LimitSpec, Rate};

@@ -1,0 +1,38 @@
+//! The ways an account says no. Values only: which status and which words the caller gets is decided above.
+//! Must never say more than the numbers: other tenants do not exist here.
+
+use super::spec::{Dimension, Limit};
+use std::time::Duration;
+
+/// It does not fit now. Nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The dimension that takes longest to have room.
+    pub dimension: Dimension,
+    /// The limit that was met.
+    pub limit: Limit,
+    /// For rates: exactly how long until it would fit if nobody else takes the room; [`Duration::MAX`] if never.
+    /// For slots nobody can know: [`Denied::SLOT_RETRY`].
+    pub retry_after: Duration,
+}
+
+impl Denied {
+    /// When to try again for a slot: streams end at their own time, so this is a pace, not a promise.
+    pub const SLOT_RETRY: Duration = Duration::from_secs(1);
+}
+
+/// A request that could not even wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// As many wait as may wait; what they wait for is inside.
+    QueueFull(Denied),
+    /// Waiting is off, or would take longer than one may wait.
+    Denied(Denied),
+}
+
+/// A request that waited as long as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut {
+    /// What it still lacked.
+    pub denied: Denied,
+}

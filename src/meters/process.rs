@@ -1,0 +1,341 @@
+//! The meters of the process itself: config, connections, health. Must never carry a tenant.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Label};
+
+use super::births::{Births, Family, float};
+use super::text::Page;
+use crate::host::ProcessFacts;
+use crate::units::Wall;
+
+/// The process plane's counters and gauges.
+pub struct ProcessMeters {
+    generation: Gauge,
+    config_sha256: Mutex<String>,
+    reload_successful: Gauge,
+    reload_timestamp: Gauge,
+    snapshots: Gauge,
+    connections: Gauge,
+    connections_refused: Counter,
+    upstream_open: Gauge,
+    upstream_idle: Gauge,
+    connects: [Counter; ConnectResult::ALL.len()],
+    tenants_labelled: Gauge,
+    panics: Counter,
+    draining: Gauge,
+    observed: Observed,
+}
+
+/// How an attempt to reach an upstream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectResult {
+    /// Connected, TLS included where it is spoken.
+    Ok,
+    /// The name did not resolve.
+    Resolve,
+    /// Nobody listens there.
+    Refused,
+    /// Not in time.
+    Timeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// Something else of the network or the system.
+    Other,
+}
+
+impl ConnectResult {
+    /// Every result.
+    pub const ALL: [Self; 6] = [
+        Self::Ok,
+        Self::Resolve,
+        Self::Refused,
+        Self::Timeout,
+        Self::Tls,
+        Self::Other,
+    ];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Resolve => "resolve",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl ProcessMeters {
+    pub(super) fn new(births: &Births, version: &'static str) -> Self {
+        let version = Label::from_static_parts("version", version);
+        births.gauge(&BUILD_INFO, vec![version]).set(1);
+        let connects = |result: ConnectResult| {
+            let result = Label::from_static_parts("result", result.as_str());
+            births.counter(&UPSTREAM_CONNECTS, vec![result])
+        };
+        let gauge = |family: &Family| births.gauge(family, Vec::new());
+        let counter = |family: &Family| births.counter(family, Vec::new());
+        Self {
+            generation: gauge(&CONFIG_GENERATION),
+            config_sha256: Mutex::default(),
+            reload_successful: gauge(&RELOAD_SUCCESSFUL),
+            reload_timestamp: gauge(&RELOAD_TIMESTAMP),
+            snapshots: gauge(&SNAPSHOTS),
+            connections: gauge(&CONNECTIONS),
+            connections_refused: counter(&CONNECTIONS_REFUSED),
+            upstream_open: gauge(&UPSTREAM_OPEN),
+            upstream_idle: gauge(&UPSTREAM_IDLE),
+            connects: ConnectResult::ALL.map(connects),
+            tenants_labelled: gauge(&TENANTS_LABELLED),
+            panics: counter(&PANICS),
+            draining: gauge(&DRAINING),
+            observed: Observed::default(),
+        }
+    }
+
+    /// A config was loaded and is what runs; `sha256` is its hash in hex.
+    pub fn config_loaded(&self, generation: u64, sha256: &str, at: Wall) {
+        sha256.clone_into(&mut self.config_sha256());
+        self.generation.set(float(generation));
+        self.reload_timestamp.set(Duration::from_millis(at.0));
+        self.reload_successful.set(1);
+    }
+
+    /// A config was rejected; what ran goes on.
+    pub fn config_rejected(&self) {
+        self.reload_successful.set(0);
+    }
+
+    /// A reload found the file as it was; a rejection before it is over.
+    pub fn config_unchanged(&self) {
+        self.reload_successful.set(1);
+    }
+
+    /// A snapshot was compiled; pair with [`ProcessMeters::snapshot_gone`].
+    pub fn snapshot_born(&self) {
+        self.snapshots.increment(1);
+    }
+
+    /// The last user of a snapshot let go.
+    pub fn snapshot_gone(&self) {
+        self.snapshots.decrement(1);
+    }
+
+    /// A caller connected; pair with [`ProcessMeters::connection_closed`].
+    pub fn connection_opened(&self) {
+        self.connections.increment(1);
+    }
+
+    /// A caller's connection is closed.
+    pub fn connection_closed(&self) {
+        self.connections.decrement(1);
+    }
+
+    /// A connection was closed at once, because there are too many.
+    pub fn connection_refused(&self) {
+        self.connections_refused.increment(1);
+    }
+
+    /// A connection to an upstream is open; pair with [`ProcessMeters::upstream_closed`].
+    pub fn upstream_opened(&self) {
+        self.upstream_open.increment(1);
+    }
+
+    /// A connection to an upstream is closed.
+    pub fn upstream_closed(&self) {
+        self.upstream_open.decrement(1);
+    }
+
+    /// A connection to an upstream went into the pool; pair with [`ProcessMeters::upstream_woken`].
+    pub fn upstream_rested(&self) {
+        self.upstream_idle.increment(1);
+    }
+
+    /// A connection to an upstream left the pool, for a trip or for good.
+    pub fn upstream_woken(&self) {
+        self.upstream_idle.decrement(1);
+    }
+
+    /// An attempt to connect to an upstream ended so.
+    pub fn upstream_connect(&self, result: ConnectResult) {
+        self.connects[result as usize].increment(1);
+    }
+
+    /// A panic was caught.
+    pub fn panicked(&self) {
+        self.panics.increment(1);
+    }
+
+    /// The drain began; it does not end but with the process.
+    pub fn draining(&self) {
+        self.draining.set(1);
+    }
+
+    pub(super) fn tenant_labelled(&self) {
+        self.tenants_labelled.increment(1);
+    }
+
+    /// Sets the gauges whose values are read elsewhere; to be called right before rendering.
+    pub(super) fn observe(&self, births: &Births, facts: &ProcessFacts) {
+        self.observed.take(births, facts);
+    }
+
+    /// Writes the families that the recorder does not keep.
+    pub(super) fn render(&self, page: &mut Page, facts: &ProcessFacts) {
+        let sha256 = self.config_sha256().clone();
+        if !sha256.is_empty() {
+            page.family(&CONFIG_INFO);
+            page.sample(&[("sha256", &sha256)], 1);
+        }
+        if let Some(time) = facts.cpu {
+            page.family(&CPU_SECONDS);
+            page.seconds(&[], time);
+        }
+    }
+
+    fn config_sha256(&self) -> MutexGuard<'_, String> {
+        self.config_sha256
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gauges of what the system and `host/` know, born when they first know it.
+#[derive(Default)]
+struct Observed {
+    resident: OnceLock<Gauge>,
+    open_fds: OnceLock<Gauge>,
+    max_fds: OnceLock<Gauge>,
+    started: OnceLock<Gauge>,
+    tasks: Mutex<Vec<(&'static str, Gauge)>>,
+}
+
+impl Observed {
+    fn take(&self, births: &Births, facts: &ProcessFacts) {
+        let started = facts.started.map(|at| Duration::from_millis(at.0));
+        let told = [
+            (&self.resident, &RESIDENT, facts.resident_bytes.map(float)),
+            (&self.open_fds, &OPEN_FDS, facts.open_fds.map(float)),
+            (&self.max_fds, &MAX_FDS, facts.max_fds.map(float)),
+            (&self.started, &STARTED, started.map(|at| at.as_secs_f64())),
+        ];
+        for (cell, family, value) in told {
+            if let Some(value) = value {
+                cell.get_or_init(|| births.gauge(family, Vec::new()))
+                    .set(value);
+            } else if let Some(gauge) = cell.get() {
+                // What is not known any more must not look as if it were: out of descriptors, /proc cannot be read.
+                gauge.set(f64::NAN);
+            }
+        }
+        self.count_tasks(births, &facts.tasks);
+    }
+
+    fn count_tasks(&self, births: &Births, alive: &[(&'static str, u64)]) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, _) in alive {
+            if !tasks.iter().any(|(known, _)| known == name) {
+                let labels = vec![Label::from_static_parts("task", name)];
+                tasks.push((name, births.gauge(&TASKS, labels)));
+            }
+        }
+        for (name, gauge) in tasks.iter() {
+            let count = alive.iter().find(|(known, _)| known == name);
+            gauge.set(count.map_or(0.0, |(_, count)| float(*count)));
+        }
+    }
+}
+
+/// The families that the recorder keeps.
+pub(super) const FAMILIES: [&Family; 18] = [
+    &BUILD_INFO,
+    &CONFIG_GENERATION,
+    &RELOAD_SUCCESSFUL,
+    &RELOAD_TIMESTAMP,
+    &SNAPSHOTS,
+    &CONNECTIONS,
+    &CONNECTIONS_REFUSED,
+    &UPSTREAM_OPEN,
+    &UPSTREAM_IDLE,
+    &UPSTREAM_CONNECTS,
+    &TENANTS_LABELLED,
+    &PANICS,
+    &DRAINING,
+    &TASKS,
+    &RESIDENT,
+    &OPEN_FDS,
+    &MAX_FDS,
+    &STARTED,
+];
+
+const BUILD_INFO: Family =
+    Family::gauge("outrigger_build_info", "The version that runs; always 1.");
+const CONFIG_GENERATION: Family = Family::gauge(
+    "outrigger_config_generation",
+    "The generation of the config that runs.",
+);
+const RELOAD_SUCCESSFUL: Family = Family::gauge(
+    "outrigger_config_last_reload_successful",
+    "1 if the last config read was accepted, 0 if it was rejected and the one before it still runs.",
+);
+const RELOAD_TIMESTAMP: Family = Family::gauge(
+    "outrigger_config_last_reload_timestamp_seconds",
+    "When the config that runs was loaded.",
+);
+const SNAPSHOTS: Family = Family::gauge(
+    "outrigger_snapshots_alive",
+    "Generations still in use by some trip.",
+);
+const CONNECTIONS: Family = Family::gauge("outrigger_connections_open", "Connections of callers.");
+const CONNECTIONS_REFUSED: Family = Family::counter(
+    "outrigger_connections_refused_total",
+    "Connections of callers closed at once because there were too many.",
+);
+const UPSTREAM_OPEN: Family = Family::gauge(
+    "outrigger_upstream_connections_open",
+    "Connections to upstreams, idle ones too.",
+);
+const UPSTREAM_IDLE: Family = Family::gauge(
+    "outrigger_upstream_connections_idle",
+    "Connections to upstreams that rest in the pool.",
+);
+const UPSTREAM_CONNECTS: Family = Family::counter(
+    "outrigger_upstream_connects_total",
+    "Attempts to connect to an upstream, by result.",
+);
+const TENANTS_LABELLED: Family = Family::gauge(
+    "outrigger_tenants_labelled",
+    "Tenants with series of their own.",
+);
+const PANICS: Family = Family::counter("outrigger_panics_total", "Panics caught; each is a bug.");
+const DRAINING: Family =
+    Family::gauge("outrigger_draining", "1 from the start of the shutdown on.");
+const TASKS: Family = Family::gauge("outrigger_tasks", "Tasks alive, by name.");
+
+// The names that every Prometheus client library uses for a process.
+const RESIDENT: Family = Family::gauge(
+    "process_resident_memory_bytes",
+    "Resident memory size in bytes.",
+);
+const OPEN_FDS: Family = Family::gauge("process_open_fds", "Number of open file descriptors.");
+const MAX_FDS: Family = Family::gauge(
+    "process_max_fds",
+    "Maximum number of open file descriptors.",
+);
+const STARTED: Family = Family::gauge(
+    "process_start_time_seconds",
+    "Start time of the process since unix epoch in seconds.",
+);
+
+const CONFIG_INFO: Family = Family::gauge(
+    "outrigger_config_info",
+    "The hash of the config that runs; always 1.",
+);
+const CPU_SECONDS: Family = Family::counter(
+    "process_cpu_seconds_total",
+    "Total user and system CPU time spent in seconds.",
+);

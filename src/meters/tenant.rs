@@ -1,0 +1,240 @@
+//! The meters of one tenant, or of a group that shares a label. Must never take a label: the type says which.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Label, SharedString};
+
+use super::births::{Births, Family, Row};
+use super::histogram::Histogram;
+use super::text::Page;
+use crate::units::{Code, Counted, Ending, Endpoint, Usage};
+
+/// One tenant's meters. Counters of which a tenant uses few (endpoints, codes) are born when they first count; the
+/// others are there from a tenant's first use, so that rates and alerts see the step from zero.
+pub struct TenantMeters {
+    births: Arc<Births>,
+    tenant: SharedString,
+    requests: [Row<{ Ending::ALL.len() }>; Endpoint::ALL.len()],
+    refusals: Row<{ Code::ALL.len() }>,
+    tokens: [Row<{ KINDS.len() }>; SOURCES.len()],
+    bytes: [Counter; Direction::ALL.len()],
+    open: Gauge,
+    waiting: Gauge,
+    log_dropped: Counter,
+    durations: Histogram,
+    first_tokens: Histogram,
+    waited_nanos: AtomicU64,
+}
+
+/// Which way bytes went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the caller: the body of the request.
+    Request,
+    /// To the caller: the body of the answer.
+    Response,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Request, Self::Response];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
+}
+
+impl TenantMeters {
+    pub(super) fn new(births: &Arc<Births>, tenant: &str) -> Self {
+        // One text for the labels of all its series.
+        let tenant = SharedString::from(Arc::<str>::from(tenant));
+        let own = || vec![Label::new("tenant", tenant.clone())];
+        let bytes = |direction: Direction| {
+            let mut labels = own();
+            labels.push(Label::from_static_parts("direction", direction.as_str()));
+            births.counter(&BYTES, labels)
+        };
+        Self {
+            requests: [const { Row::new() }; Endpoint::ALL.len()],
+            refusals: Row::new(),
+            tokens: [const { Row::new() }; SOURCES.len()],
+            bytes: Direction::ALL.map(bytes),
+            open: births.gauge(&OPEN, own()),
+            waiting: births.gauge(&WAITING, own()),
+            log_dropped: births.counter(&LOG_DROPPED, own()),
+            durations: Histogram::new(),
+            first_tokens: Histogram::new(),
+            waited_nanos: AtomicU64::new(0),
+            births: Arc::clone(births),
+            tenant,
+        }
+    }
+
+    /// A trip ended.
+    pub fn request(&self, endpoint: Endpoint, ending: Ending) {
+        let birth = || {
+            let words = [("endpoint", endpoint.as_str()), ("ending", ending.as_str())];
+            self.born(&REQUESTS, &words)
+        };
+        self.requests[endpoint as usize]
+            .at(ending as usize, birth)
+            .increment(1);
+    }
+
+    /// A trip was refused, or a running answer cut, with this code.
+    pub fn refusal(&self, code: Code) {
+        let birth = || self.born(&REFUSALS, &[("code", code.as_str())]);
+        self.refusals.at(code as usize, birth).increment(1);
+    }
+
+    /// Tokens used, each under where the number comes from.
+    pub fn tokens(&self, used: Counted<Usage>) {
+        let source = match used {
+            Counted::Reported(_) => 0,
+            Counted::Estimated(_) => 1,
+        };
+        let usage = used.value();
+        let amounts = [
+            usage.input,
+            usage.output,
+            usage.cache_read,
+            usage.cache_write,
+            usage.reasoning,
+        ];
+        for (kind, amount) in amounts.into_iter().enumerate() {
+            if amount > 0 {
+                let words = [("kind", KINDS[kind]), ("source", SOURCES[source])];
+                let birth = || self.born(&TOKENS, &words);
+                self.tokens[source].at(kind, birth).increment(amount);
+            }
+        }
+    }
+
+    /// How long a trip took, from its head to its last byte.
+    pub fn duration(&self, took: Duration) {
+        self.durations.record(took);
+    }
+
+    /// How long until the first body byte of an answer went out.
+    pub fn first_token(&self, took: Duration) {
+        self.first_tokens.record(took);
+    }
+
+    /// Body bytes that passed.
+    pub fn bytes(&self, direction: Direction, count: u64) {
+        self.bytes[direction as usize].increment(count);
+    }
+
+    /// A trip began; pair with [`TenantMeters::closed`].
+    pub fn opened(&self) {
+        self.open.increment(1);
+    }
+
+    /// A trip is over.
+    pub fn closed(&self) {
+        self.open.decrement(1);
+    }
+
+    /// A trip began to wait for a slot; pair with [`TenantMeters::dequeued`].
+    pub fn queued(&self) {
+        self.waiting.increment(1);
+    }
+
+    /// A trip stopped waiting, with a slot or without, after this time.
+    pub fn dequeued(&self, waited: Duration) {
+        self.waiting.decrement(1);
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.waited_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// A line of the request log was dropped because its queue was full.
+    pub fn log_dropped(&self) {
+        self.log_dropped.increment(1);
+    }
+
+    #[cold]
+    fn born(&self, family: &Family, words: &[(&'static str, &'static str)]) -> Counter {
+        let own = Label::new("tenant", self.tenant.clone());
+        let words = words
+            .iter()
+            .map(|&(name, word)| Label::from_static_parts(name, word));
+        let labels = std::iter::once(own).chain(words).collect();
+        self.births.counter(family, labels)
+    }
+}
+
+/// Writes the families that the recorder does not keep, each in one piece as the format demands.
+pub(super) fn render(page: &mut Page, tenants: &[(&str, &TenantMeters)]) {
+    page.family(&DURATION);
+    for (tenant, meters) in tenants {
+        let (counts, sum) = meters.durations.read();
+        page.histogram(tenant, &counts, sum);
+    }
+    page.family(&FIRST_TOKEN);
+    for (tenant, meters) in tenants {
+        let (counts, sum) = meters.first_tokens.read();
+        page.histogram(tenant, &counts, sum);
+    }
+    page.family(&QUEUE_WAIT);
+    for (tenant, meters) in tenants {
+        let nanos = meters.waited_nanos.load(Ordering::Relaxed);
+        page.seconds(&[("tenant", tenant)], Duration::from_nanos(nanos));
+    }
+}
+
+/// In the order of the amounts in [`TenantMeters::tokens`].
+const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
+const SOURCES: [&str; 2] = ["reported", "estimated"];
+
+/// The families that the recorder keeps.
+pub(super) const FAMILIES: [&Family; 7] = [
+    &REQUESTS,
+    &REFUSALS,
+    &TOKENS,
+    &BYTES,
+    &OPEN,
+    &WAITING,
+    &LOG_DROPPED,
+];
+
+const REQUESTS: Family = Family::counter(
+    "outrigger_requests_total",
+    "Trips that ended, by endpoint and ending.",
+);
+const REFUSALS: Family = Family::counter(
+    "outrigger_refusals_total",
+    "Trips refused or cut by Outrigger, by code.",
+);
+const TOKENS: Family = Family::counter(
+    "outrigger_tokens_total",
+    "Model tokens. cache_read and cache_write are parts of input, reasoning is a part of output.",
+);
+const BYTES: Family = Family::counter(
+    "outrigger_bytes_total",
+    "Body bytes that passed, by direction.",
+);
+const OPEN: Family = Family::gauge("outrigger_open_requests", "Trips that are open now.");
+const WAITING: Family = Family::gauge("outrigger_queue_waiting", "Trips that wait for a slot now.");
+const LOG_DROPPED: Family = Family::counter(
+    "outrigger_log_dropped_total",
+    "Lines of the request log dropped because its queue was full.",
+);
+
+const DURATION: Family = Family::histogram(
+    "outrigger_request_duration_seconds",
+    "Time from the head of a request to the last byte of its answer.",
+);
+const FIRST_TOKEN: Family = Family::histogram(
+    "outrigger_first_token_seconds",
+    "Time from the head of a request to the first body byte of its answer.",
+);
+const QUEUE_WAIT: Family = Family::counter(
+    "outrigger_queue_wait_seconds_total",
+    "Time that trips have spent waiting for a slot.",
+);

@@ -1,0 +1,249 @@
+//! The process plane: the log lines that have no tenant, because what they tell belongs to none: starting, config,
+//! listeners, shutdown, bugs. Must never tell of a request: what a trip did is told by its spine, with its tenant.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::units::RequestId;
+
+#[cfg(test)]
+mod tests;
+
+/// The `target` of every line of this plane; the subscriber lets it and the request plane's through, nothing else.
+pub const TARGET: &str = "outrigger::process";
+
+/// Everything the process plane can say. A closed list: what has no variant is not logged.
+#[derive(Clone, Copy)]
+pub enum ProcessEvent<'a> {
+    /// All listeners are bound and the config is loaded.
+    Started {
+        /// The version that runs.
+        version: &'a str,
+        /// How many listeners answer.
+        listeners: usize,
+    },
+    /// A listener is bound.
+    ListenerBound {
+        /// What it is for: `proxy`, `admin`, `telemetry`.
+        role: &'static str,
+        /// Where.
+        address: ListenAddress<'a>,
+    },
+    /// A config was compiled and runs.
+    ConfigLoaded {
+        /// Its number, counted from 1 in this process.
+        generation: u64,
+        /// The SHA-256 of its files, in hex.
+        hash: &'a str,
+        /// How many tenants it knows.
+        tenants: usize,
+        /// How many warnings it raised.
+        warnings: usize,
+    },
+    /// A config has problems; what ran before goes on.
+    ConfigRejected {
+        /// How many.
+        problems: usize,
+        /// The whole report, as `outrigger check` prints it.
+        text: &'a str,
+    },
+    /// A reload found the files as they were.
+    ReloadUnchanged {
+        /// The generation that runs on.
+        generation: u64,
+    },
+    /// A reload changed something that is read at start only.
+    ReloadNeedsRestart {
+        /// The keys.
+        what: &'a str,
+    },
+    /// A listener rests because the process or the system is out of descriptors or memory.
+    AcceptBackoff {
+        /// Which listener.
+        role: &'static str,
+        /// For how long.
+        pause: Duration,
+        /// Why.
+        why: &'a dyn fmt::Display,
+    },
+    /// A listener is broken and does not accept any more.
+    AcceptFailed {
+        /// Which listener.
+        role: &'static str,
+        /// Why.
+        why: &'a dyn fmt::Display,
+    },
+    /// The shutdown began.
+    DrainStarted {
+        /// Trips open at that moment.
+        open: usize,
+    },
+    /// The shutdown is over.
+    DrainEnded {
+        /// Trips that were cut at the deadline.
+        cut: usize,
+    },
+    /// A panic ended one trip. Its own line, with its tenant, is in the request plane.
+    PanicCaught {
+        /// Where it was caught.
+        place: &'a str,
+        /// Which trip.
+        request_id: RequestId,
+        /// What it said.
+        text: &'a str,
+    },
+    /// A panic ended a task that is no trip.
+    TaskPanicked {
+        /// The task.
+        name: &'a str,
+        /// What it said.
+        text: &'a str,
+    },
+    /// Somebody used the admin socket.
+    AdminCall {
+        /// What was asked.
+        verb: &'a str,
+        /// Who, by the kernel's word.
+        uid: u32,
+        /// What became of it.
+        outcome: AdminOutcome,
+    },
+    /// A protection of the process itself could not be had.
+    HardeningIncomplete {
+        /// Which.
+        what: &'a str,
+        /// Why.
+        why: &'a dyn fmt::Display,
+    },
+    /// The roots that TLS with upstreams trusts.
+    TrustRoots {
+        /// Where they come from.
+        source: &'a str,
+        /// How many.
+        count: usize,
+    },
+    /// Lines of the request log were dropped; the meters say whose.
+    LogDropped {
+        /// How many since the last such line.
+        count: u64,
+    },
+    /// The request log cannot be written.
+    LogFailed {
+        /// Why.
+        why: &'a dyn fmt::Display,
+    },
+}
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug)]
+pub enum ListenAddress<'a> {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(&'a Path),
+}
+
+/// What became of an admin call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminOutcome {
+    /// It was done.
+    Done,
+    /// The peer may not ask.
+    Denied,
+    /// It was tried and did not work.
+    Failed,
+    /// No such verb.
+    Unknown,
+}
+
+/// Writes one event to the log.
+pub fn tell(event: ProcessEvent<'_>) {
+    use ProcessEvent as E;
+    match event {
+        E::Started { version, listeners } => info!(target: TARGET, version, listeners, "started"),
+        E::ListenerBound { role, address } => info!(target: TARGET, role, %address, "listening"),
+        E::ConfigLoaded {
+            generation,
+            hash,
+            tenants,
+            warnings,
+        } => {
+            info!(target: TARGET, generation, hash, tenants, warnings, "config loaded");
+        }
+        E::ConfigRejected { problems, text } => {
+            error!(target: TARGET, problems, text, "config rejected; what ran before goes on");
+        }
+        E::ReloadUnchanged { generation } => {
+            info!(target: TARGET, generation, "config unchanged");
+        }
+        E::ReloadNeedsRestart { what } => {
+            warn!(target: TARGET, what, "a changed key is read at start only; restart to apply it");
+        }
+        E::AcceptBackoff { role, pause, why } => {
+            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            warn!(target: TARGET, role, pause_ms, %why, "out of descriptors or memory; accepting rests");
+        }
+        E::AcceptFailed { role, why } => error!(target: TARGET, role, %why, "listener broken"),
+        E::DrainStarted { open } => info!(target: TARGET, open, "draining"),
+        E::DrainEnded { cut: 0 } => info!(target: TARGET, cut = 0, "drained"),
+        E::DrainEnded { cut } => {
+            warn!(target: TARGET, cut, "drained; trips still open at the deadline were cut");
+        }
+        E::PanicCaught {
+            place,
+            request_id,
+            text,
+        } => {
+            error!(target: TARGET, place, %request_id, text, "panic caught; this is a bug of outrigger");
+        }
+        E::TaskPanicked { name, text } => {
+            error!(target: TARGET, name, text, "task panicked; this is a bug of outrigger");
+        }
+        E::AdminCall {
+            verb,
+            uid,
+            outcome: AdminOutcome::Done,
+        } => {
+            info!(target: TARGET, verb, uid, outcome = "done", "admin call");
+        }
+        E::AdminCall { verb, uid, outcome } => {
+            warn!(target: TARGET, verb, uid, outcome = outcome.as_str(), "admin call");
+        }
+        E::HardeningIncomplete { what, why } => {
+            warn!(target: TARGET, what, %why, "hardening incomplete");
+        }
+        E::TrustRoots { source, count: 0 } => {
+            warn!(target: TARGET, source, count = 0, "no trust roots; no upstream can be reached by TLS");
+        }
+        E::TrustRoots { source, count } => {
+            info!(target: TARGET, source, count, "trust roots loaded");
+        }
+        E::LogDropped { count } => warn!(target: TARGET, count, "request log lines dropped"),
+        E::LogFailed { why } => error!(target: TARGET, %why, "request log cannot be written"),
+    }
+}
+
+impl AdminOutcome {
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

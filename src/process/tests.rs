@@ -1,0 +1,179 @@
+//! Every event as one line: its level, its target, its fields.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::units::Wall;
+
+#[test]
+fn each_event_is_one_line_of_its_level() {
+    let why = "too many open files (EMFILE)";
+    let request_id = RequestId::v7(Wall(0), 0);
+    let address = ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8470)));
+    let path = ListenAddress::Unix(Path::new("/run/admin.sock"));
+    let pause = Duration::from_millis(20);
+    let cases = [
+        (
+            ProcessEvent::Started {
+                version: "0.1.0",
+                listeners: 3,
+            },
+            r#" INFO started version="0.1.0" listeners=3"#,
+        ),
+        (
+            ProcessEvent::ListenerBound {
+                role: "proxy",
+                address,
+            },
+            r#" INFO listening role="proxy" address=127.0.0.1:8470"#,
+        ),
+        (
+            ProcessEvent::ListenerBound {
+                role: "admin",
+                address: path,
+            },
+            r#" INFO listening role="admin" address=unix:/run/admin.sock"#,
+        ),
+        (
+            ProcessEvent::ConfigLoaded {
+                generation: 2,
+                hash: "ab",
+                tenants: 100,
+                warnings: 1,
+            },
+            r#" INFO config loaded generation=2 hash="ab" tenants=100 warnings=1"#,
+        ),
+        (
+            ProcessEvent::ConfigRejected {
+                problems: 1,
+                text: "a\nb",
+            },
+            r#"ERROR config rejected; what ran before goes on problems=1 text="a\nb""#,
+        ),
+        (
+            ProcessEvent::ReloadUnchanged { generation: 2 },
+            " INFO config unchanged generation=2",
+        ),
+        (
+            ProcessEvent::ReloadNeedsRestart {
+                what: "listen.proxy",
+            },
+            r#" WARN a changed key is read at start only; restart to apply it what="listen.proxy""#,
+        ),
+        (
+            ProcessEvent::AcceptBackoff {
+                role: "proxy",
+                pause,
+                why: &why,
+            },
+            r#" WARN out of descriptors or memory; accepting rests role="proxy" pause_ms=20 why=too many open files (EMFILE)"#,
+        ),
+        (
+            ProcessEvent::AcceptFailed {
+                role: "proxy",
+                why: &why,
+            },
+            r#"ERROR listener broken role="proxy" why=too many open files (EMFILE)"#,
+        ),
+        (
+            ProcessEvent::DrainStarted { open: 4 },
+            " INFO draining open=4",
+        ),
+        (ProcessEvent::DrainEnded { cut: 0 }, " INFO drained cut=0"),
+        (
+            ProcessEvent::DrainEnded { cut: 1 },
+            " WARN drained; trips still open at the deadline were cut cut=1",
+        ),
+        (
+            ProcessEvent::PanicCaught {
+                place: "trip",
+                request_id,
+                text: "src/a.rs:1: oh",
+            },
+            r#"ERROR panic caught; this is a bug of outrigger place="trip" request_id=00000000-0000-7000-8000-000000000000 text="src/a.rs:1: oh""#,
+        ),
+        (
+            ProcessEvent::TaskPanicked {
+                name: "reload",
+                text: "oh",
+            },
+            r#"ERROR task panicked; this is a bug of outrigger name="reload" text="oh""#,
+        ),
+        (
+            ProcessEvent::AdminCall {
+                verb: "reload",
+                uid: 7,
+                outcome: AdminOutcome::Done,
+            },
+            r#" INFO admin call verb="reload" uid=7 outcome="done""#,
+        ),
+        (
+            ProcessEvent::AdminCall {
+                verb: "reload",
+                uid: 7,
+                outcome: AdminOutcome::Denied,
+            },
+            r#" WARN admin call verb="reload" uid=7 outcome="denied""#,
+        ),
+        (
+            ProcessEvent::HardeningIncomplete {
+                what: "descriptors",
+                why: &why,
+            },
+            r#" WARN hardening incomplete what="descriptors" why=too many open files (EMFILE)"#,
+        ),
+        (
+            ProcessEvent::TrustRoots {
+                source: "system",
+                count: 140,
+            },
+            r#" INFO trust roots loaded source="system" count=140"#,
+        ),
+        (
+            ProcessEvent::TrustRoots {
+                source: "system",
+                count: 0,
+            },
+            r#" WARN no trust roots; no upstream can be reached by TLS source="system" count=0"#,
+        ),
+        (
+            ProcessEvent::LogDropped { count: 9 },
+            " WARN request log lines dropped count=9",
+        ),
+        (
+            ProcessEvent::LogFailed { why: &why },
+            "ERROR request log cannot be written why=too many open files (EMFILE)",
+        ),
+    ];
+    for (event, expected) in cases {
+        let (level, rest) = expected.split_at(5);
+        assert_eq!(told(event), format!("{level} {TARGET}:{rest}\n"));
+    }
+}
+
+fn told(event: ProcessEvent<'_>) -> String {
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .without_time()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || tell(event));
+    let bytes = sink.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! The limits' state of every tenant, kept across reloads: a reload must never reset a counter, not even
+//! of a tenant that was taken out and put back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::limits::{Account, LimitSpec};
+use crate::units::{Boot, TenantId};
+
+/// Accounts by tenant id. Those of tenants no longer configured are kept too, up to a bound.
+#[derive(Default)]
+pub struct Accounts {
+    by_id: Mutex<HashMap<TenantId, Arc<Account>>>,
+}
+
+/// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go.
+const RETIRED: usize = 65_536;
+
+impl Accounts {
+    /// The account of a tenant; born full if it is new. Its limits are left as they are.
+    pub(super) fn get(&self, id: &TenantId, spec: &LimitSpec, now: Boot) -> Arc<Account> {
+        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = by_id
+            .entry(id.clone())
+            .or_insert_with(|| Account::new(spec, now));
+        Arc::clone(account)
+    }
+
+    /// Lets idle accounts of tenants that `is_current` does not know go, if there are too many of them.
+    pub(super) fn forget(&self, is_current: impl Fn(&TenantId) -> bool) {
+        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let retired = by_id.keys().filter(|id| !is_current(id)).count();
+        if retired > RETIRED {
+            by_id.retain(|id, account| is_current(id) || account.in_flight() > 0);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `[policies.*]` to [`Policy`], and the two that are built in: `default`, which is open, for one fixed
+//! tenant; `standard`, which denies what runs or stays at the provider, for every configured tenant.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Bench;
+use crate::config::values::{AnyOr, Glob, Permission};
+use crate::config::{OutCode, Raw, Sited, defaults, raw};
+use crate::limits::{LimitSpec, Rate};
+use crate::snapshot::{ModelRules, OpenList, Pattern, Policy, Ruled, Upstream};
+use crate::units::UpstreamName;
+
+/// The policy of one fixed tenant for whom none was written.
+pub(super) const OPEN: &str = "default";
+
+/// The policies by name, each with the limits it gives its tenants.
+pub(super) struct Policies {
+    by_name: HashMap<Box<str>, (Arc<Policy>, raw::Limits)>,
+}
+
+impl Policies {
+    pub(super) fn get(&self, name: &str) -> Option<&(Arc<Policy>, raw::Limits)> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn names(&self) -> String {
+        let mut names: Vec<_> = self
+            .by_name
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+}
+
+impl Bench<'_> {
+    pub(super) fn policies(&mut self, raw: &Raw, upstreams: &[Arc<Upstream>]) -> Policies {
+        let mut by_name: HashMap<Box<str>, _> = HashMap::new();
+        for (name, openness) in [
+            (OPEN, Permission::Allow),
+            (defaults::POLICY, Permission::Deny),
+        ] {
+            let policy = Arc::new(self.built_in_policy(name, openness));
+            by_name.insert(name.into(), (policy, raw::Limits::default()));
+        }
+        for policy in &raw.policies {
+            let compiled = Arc::new(self.policy(policy, upstreams));
+            by_name.insert(
+                policy.name.value.as_str().into(),
+                (compiled, policy.limits.clone()),
+            );
+        }
+        Policies { by_name }
+    }
+
+    /// What holds for those who proved nothing, and are refused before it matters.
+    pub(super) fn built_in_standard(&self) -> Policy {
+        self.built_in_policy(defaults::POLICY, Permission::Deny)
+    }
+
+    fn built_in_policy(&self, name: &str, openness: Permission) -> Policy {
+        let rule = |key: &str| self.rule(format!("policies.{name}.{key}"), None);
+        let open = |key: &str| OpenList {
+            allow: match openness {
+                Permission::Allow => vec![Ruled {
+                    value: Pattern::new("*"),
+                    rule: rule(key),
+                }],
+                Permission::Deny => Vec::new(),
+            },
+            otherwise: rule(key),
+        };
+        let models = rule("models.allow");
+        Policy {
+            name: name.into(),
+            models: ModelRules {
+                default: None,
+                rewrite: Vec::new(),
+                deny: Vec::new(),
+                allow: vec![Ruled {
+                    value: Pattern::new(defaults::MODELS_ALLOW),
+                    rule: Arc::clone(&models),
+                }],
+                otherwise: models,
+                max_output_tokens: None,
+            },
+            endpoints: open("endpoints.allow"),
+            hosted_tools: open("hosted_tools.allow"),
+            background: Ruled {
+                value: openness,
+                rule: rule("background"),
+            },
+            references: Ruled {
+                value: openness,
+                rule: rule("references"),
+            },
+            stream_usage: defaults::STREAM_USAGE,
+            regions: None,
+            upstreams: None,
+            body: Ruled {
+                value: bytes(defaults::BODY),
+                rule: rule("body"),
+            },
+            body_timeout: defaults::BODY_TIMEOUT,
+        }
+    }
+
+    fn policy(&mut self, raw: &raw::Policy, upstreams: &[Arc<Upstream>]) -> Policy {
+        let name = raw.name.value.as_str();
+        let key = |key: &str| format!("policies.{name}.{key}");
+        let upstreams_allowed = raw.upstreams_allow.as_ref().map(|list| {
+            self.known_upstreams(&list.value, upstreams);
+            Ruled {
+                value: list
+                    .value
+                    .iter()
+                    .map(|upstream| upstream.value.clone())
+                    .collect(),
+                rule: self.rule(key("upstreams.allow"), Some(list.site)),
+            }
+        });
+        Policy {
+            name: name.into(),
+            models: self.models(&raw.models, name),
+            endpoints: self.open_list(
+                key("endpoints.allow"),
+                raw.endpoints_allow.as_ref(),
+                |endpoint: &AnyOr<_>| match endpoint {
+                    AnyOr::Any => Pattern::new("*"),
+                    AnyOr::One(endpoint) => Pattern::new(endpoint.as_str()),
+                },
+            ),
+            hosted_tools: self.open_list(
+                key("hosted_tools.allow"),
+                raw.hosted_tools_allow.as_ref(),
+                |glob: &Glob| Pattern::new(glob.as_str()),
+            ),
+            background: self.ruled(key("background"), raw.background(), raw.background.as_ref()),
+            references: self.ruled(key("references"), raw.references(), raw.references.as_ref()),
+            stream_usage: raw.stream_usage(),
+            regions: raw.regions_allow.as_ref().map(|list| Ruled {
+                value: list
+                    .value
+                    .iter()
+                    .map(|region| region.value.to_string())
+                    .collect(),
+                rule: self.rule(key("regions.allow"), Some(list.site)),
+            }),
+            upstreams: upstreams_allowed,
+            body: self.ruled(key("body"), bytes(raw.body()), raw.body.as_ref()),
+            body_timeout: raw.body_timeout(),
+        }
+    }
+
+    fn models(&self, raw: &raw::Models, policy: &str) -> ModelRules {
+        let key = |key: &str| format!("policies.{policy}.models.{key}");
+        let globs = |name: &str, list: Option<&Sited<Vec<Sited<Glob>>>>| -> Vec<Ruled<Pattern>> {
+            list.iter()
+                .flat_map(|list| &list.value)
+                .map(|glob| Ruled {
+                    value: Pattern::new(glob.value.as_str()),
+                    rule: self.rule(key(name), Some(glob.site)),
+                })
+                .collect()
+        };
+        let site = raw.allow.as_ref().map(|list| list.site);
+        let otherwise = self.rule(key("allow"), site);
+        let allow = match &raw.allow {
+            Some(list) => globs("allow", Some(list)),
+            None => vec![Ruled {
+                value: Pattern::new(defaults::MODELS_ALLOW),
+                rule: Arc::clone(&otherwise),
+            }],
+        };
+        let rewrites = raw.rewrite.iter().flat_map(|list| &list.value);
+        ModelRules {
+            default: raw.default.as_ref().map(|model| Ruled {
+                value: model.value.clone(),
+                rule: self.rule(key("default"), Some(model.site)),
+            }),
+            rewrite: rewrites
+                .map(|line| Ruled {
+                    value: (
+                        Pattern::new(line.from.value.as_str()),
+                        line.to.value.clone(),
+                    ),
+                    rule: self.rule(key("rewrite"), Some(line.from.site)),
+                })
+                .collect(),
+            deny: globs("deny", raw.deny.as_ref()),
+            allow,
+            otherwise,
+            max_output_tokens: raw.max_output_tokens.as_ref().map(|cap| Ruled {
+                value: cap.value,
+                rule: self.rule(key("max_output_tokens"), Some(cap.site)),
+            }),
+        }
+    }
+
+    fn open_list<T>(
+        &self,
+        key: String,
+        list: Option<&Sited<Vec<Sited<T>>>>,
+        pattern: impl Fn(&T) -> Pattern,
+    ) -> OpenList {
+        let entries = list.iter().flat_map(|list| &list.value);
+        OpenList {
+            allow: entries
+                .map(|entry| Ruled {
+                    value: pattern(&entry.value),
+                    rule: self.rule(key.clone(), Some(entry.site)),
+                })
+                .collect(),
+            otherwise: self.rule(key, list.map(|list| list.site)),
+        }
+    }
+
+    fn ruled<T, U>(&self, key: String, value: T, written: Option<&Sited<U>>) -> Ruled<T> {
+        Ruled {
+            value,
+            rule: self.rule(key, written.map(|written| written.site)),
+        }
+    }
+
+    fn known_upstreams(&mut self, named: &[Sited<UpstreamName>], upstreams: &[Arc<Upstream>]) {
+        for name in named {
+            if !upstreams.iter().any(|upstream| upstream.name == name.value) {
+                let message = format!("there is no upstream `{}`", name.value);
+                self.error(
+                    OutCode::UnknownReference,
+                    name.site,
+                    message,
+                    "see `[upstreams.*]`",
+                );
+            }
+        }
+    }
+}
+
+/// A tenant's limits: its own, else its policy's, key by key.
+pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
+    let pick = |own: &Option<Sited<_>>, policy: &Option<Sited<crate::config::values::Rate>>| {
+        own.as_ref().or(policy.as_ref()).map(|rate| Rate {
+            amount: rate.value.amount,
+            per: rate.value.per.span(),
+            burst: rate.value.burst,
+        })
+    };
+    let queue = own.queue.as_ref().or(policy.queue.as_ref());
+    let wait = own.queue_wait.as_ref().or(policy.queue_wait.as_ref());
+    LimitSpec {
+        requests: pick(&own.requests, &policy.requests),
+        input_tokens: pick(&own.input_tokens, &policy.input_tokens),
+        output_tokens: pick(&own.output_tokens, &policy.output_tokens),
+        tokens: pick(&own.tokens, &policy.tokens),
+        streams: own
+            .streams
+            .as_ref()
+            .or(policy.streams.as_ref())
+            .map(|streams| streams.value),
+        queue: queue.map_or(defaults::QUEUE, |queue| queue.value),
+        queue_wait: Some(wait.map_or(defaults::QUEUE_WAIT, |wait| wait.value)),
+    }
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,227 @@
+//! `[upstreams.*]` to [`Upstream`]s; without any, the two providers' own addresses.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+
+use super::{Bench, Overlay};
+use crate::config::values::{Stamp, Trust};
+use crate::config::{OutCode, Problem, Raw, defaults, raw};
+use crate::snapshot::upstream::Pseudonyms;
+use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin};
+use crate::units::{Dialect, Secret, UpstreamName};
+
+/// The credential sent to the simulator, which is nobody's.
+const SIMULATED_KEY: &str = "sk-simulated";
+
+impl Bench<'_> {
+    pub(super) fn upstreams(&mut self, raw: &Raw, overlay: &Overlay) -> Vec<Arc<Upstream>> {
+        let mut upstreams: Vec<Upstream> = if raw.upstreams.is_empty() {
+            [
+                ("openai", Dialect::OpenAi, "api.openai.com"),
+                ("anthropic", Dialect::Anthropic, "api.anthropic.com"),
+            ]
+            .into_iter()
+            .filter_map(|(name, dialect, host)| built_in(name, dialect, host))
+            .collect()
+        } else {
+            raw.upstreams
+                .iter()
+                .filter_map(|upstream| self.upstream(upstream))
+                .collect()
+        };
+        if let Some(simulator) = overlay.simulator {
+            upstreams
+                .iter_mut()
+                .for_each(|upstream| simulate(upstream, simulator));
+        }
+        upstreams.into_iter().map(Arc::new).collect()
+    }
+
+    fn upstream(&mut self, raw: &raw::Upstream) -> Option<Upstream> {
+        let url = &raw.url.value;
+        let host = url.host().as_str();
+        let server_name = if url.tls() {
+            self.server_name(raw)?
+        } else {
+            None
+        };
+        let default_port = if url.tls() { 443 } else { 80 };
+        let shown = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let authority = if url.port() == default_port {
+            shown
+        } else {
+            format!("{shown}:{}", url.port())
+        };
+        let Ok(authority) = HeaderValue::try_from(authority) else {
+            self.error(
+                OutCode::InvalidValue,
+                raw.url.site,
+                "the host cannot be sent in a header".into(),
+                "use an ASCII name",
+            );
+            return None;
+        };
+        let key = raw
+            .key
+            .as_ref()
+            .filter(|key| !key.value.expose().is_empty());
+        let credential = match key {
+            None => None,
+            Some(key) => Some(self.credential(raw.dialect.value, &key.value, key.site)?),
+        };
+        self.check_stamp(raw);
+        Some(Upstream {
+            name: raw.name.value.clone(),
+            dialect: raw.dialect.value,
+            origin: Arc::new(UpstreamOrigin {
+                tls: url.tls(),
+                host: host.into(),
+                port: url.port(),
+            }),
+            server_name,
+            authority,
+            base: if url.path().is_empty() {
+                "/v1".into()
+            } else {
+                url.path().into()
+            },
+            region: raw
+                .region
+                .as_ref()
+                .map(|region| region.value.as_str().into()),
+            credential,
+            pseudonyms: Pseudonyms::new(
+                key.map_or(raw.name.value.as_str(), |key| key.value.expose()),
+            ),
+            stamp: raw.stamp(),
+            trust: raw.trust(),
+            patience: Patience {
+                connect: raw.connect_timeout(),
+                first_byte: raw.first_byte_timeout(),
+                between_bytes: raw.between_bytes_timeout(),
+                idle: raw.idle(),
+            },
+        })
+    }
+
+    fn server_name(&mut self, raw: &raw::Upstream) -> Option<Option<ServerName<'static>>> {
+        let host = raw.url.value.host().as_str().to_owned();
+        if let Ok(name) = ServerName::try_from(host) {
+            return Some(Some(name));
+        }
+        self.error(
+            OutCode::InvalidValue,
+            raw.url.site,
+            "the host cannot be named in TLS".into(),
+            "use a DNS name or an IP address",
+        );
+        None
+    }
+
+    fn credential(
+        &mut self,
+        dialect: Dialect,
+        key: &Secret,
+        site: crate::config::Site,
+    ) -> Option<Credential> {
+        let credential = lay_out(dialect, key.expose());
+        if credential.is_none() {
+            self.error(
+                OutCode::InvalidValue,
+                site,
+                "the key holds bytes that cannot stand in a header".into(),
+                "is there a line break in it?",
+            );
+        }
+        credential
+    }
+
+    /// A stamp that would tell an outsider who the tenant is, or that nobody could make, is an error.
+    fn check_stamp(&mut self, raw: &raw::Upstream) {
+        let Some(stamp) = &raw.stamp else { return };
+        match stamp.value {
+            Stamp::Header if raw.trust() == Trust::External => self.problem(
+                Problem::error(
+                    OutCode::Conflict,
+                    stamp.site,
+                    "`stamp = \"header\"` names the tenant in clear, and this upstream is external",
+                )
+                .hint("set `trust = \"internal\"` if the upstream is your own, or `stamp = \"provider\"`"),
+            ),
+            Stamp::Provider if raw.key.is_none() => self.problem(
+                Problem::error(
+                    OutCode::Conflict,
+                    stamp.site,
+                    "`stamp = \"provider\"` makes pseudonyms under the upstream's `key`, and there is none",
+                )
+                .hint("add `key`"),
+            ),
+            Stamp::Header | Stamp::Provider | Stamp::None => {}
+        }
+    }
+}
+
+fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
+    Some(Upstream {
+        name: name.parse::<UpstreamName>().ok()?,
+        dialect,
+        origin: Arc::new(UpstreamOrigin {
+            tls: true,
+            host: host.into(),
+            port: 443,
+        }),
+        server_name: Some(ServerName::try_from(host.to_owned()).ok()?),
+        authority: HeaderValue::try_from(host).ok()?,
+        base: "/v1".into(),
+        region: None,
+        credential: None,
+        pseudonyms: Pseudonyms::new(name),
+        stamp: defaults::STAMP,
+        trust: defaults::TRUST,
+        patience: Patience {
+            connect: defaults::CONNECT_TIMEOUT,
+            first_byte: defaults::FIRST_BYTE_TIMEOUT,
+            between_bytes: defaults::BETWEEN_BYTES_TIMEOUT,
+            idle: defaults::IDLE_TLS,
+        },
+    })
+}
+
+fn lay_out(dialect: Dialect, key: &str) -> Option<Credential> {
+    let sensitive = |text: String| {
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    };
+    match dialect {
+        Dialect::OpenAi => sensitive(format!("Bearer {key}")).map(Credential::Bearer),
+        Dialect::Anthropic => sensitive(key.to_owned()).map(Credential::ApiKey),
+    }
+}
+
+/// Turns an upstream to the simulator; everything that policy looks at stays as configured.
+fn simulate(upstream: &mut Upstream, at: SocketAddr) {
+    let host: Box<str> = match at.ip() {
+        IpAddr::V4(ip) => ip.to_string().into(),
+        IpAddr::V6(ip) => ip.to_string().into(),
+    };
+    upstream.origin = Arc::new(UpstreamOrigin {
+        tls: false,
+        host,
+        port: at.port(),
+    });
+    upstream.server_name = None;
+    if let Ok(authority) = HeaderValue::try_from(at.to_string()) {
+        upstream.authority = authority;
+    }
+    upstream.base = "/v1".into();
+    upstream.credential = lay_out(upstream.dialect, SIMULATED_KEY);
+    upstream.pseudonyms = Pseudonyms::new(SIMULATED_KEY);
+}

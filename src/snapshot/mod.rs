@@ -1,0 +1,165 @@
+//! Floor 3: the immutable world. A [`Snapshot`] is compiled from a configuration, published whole, taken
+//! once per request, and never changed. Must never be read field by field from a live holder.
+
+mod accounts;
+mod compile;
+mod identity;
+mod live;
+mod pattern;
+mod policy;
+mod tenant;
+mod trust;
+mod upstream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use accounts::Accounts;
+pub use compile::{Compiled, Overlay, World, compile};
+pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
+pub use live::{Live, Published, Rejected};
+pub use pattern::Pattern;
+pub use policy::{ModelRules, OpenList, Origin, Policy, Rule, Ruled};
+pub use tenant::{Standing, Tenant};
+pub use trust::TrustStore;
+pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
+
+use crate::units::{Dialect, TenantId};
+use identity::Identity;
+
+/// One generation of the configuration, compiled.
+pub struct Snapshot {
+    generation: u64,
+    hash: Box<str>,
+    identity: Identity,
+    tenants: HashMap<TenantId, Arc<Tenant>>,
+    nobody: Arc<Tenant>,
+    upstreams: Vec<Arc<Upstream>>,
+    trust: Arc<TrustStore>,
+    hosts: Vec<Box<str>>,
+    origins: Vec<Box<str>>,
+}
+
+/// A chosen upstream that this tenant may use: the proof that ROUTE was passed.
+#[derive(Clone, Debug)]
+pub struct Route {
+    upstream: Arc<Upstream>,
+}
+
+impl Route {
+    /// The upstream.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+}
+
+/// Why there is no route.
+#[derive(Clone, Debug)]
+pub enum NoRoute {
+    /// The upstream is not among those the tenant may use.
+    Upstream(Arc<Rule>),
+    /// Its region is not among those the tenant may use.
+    Region(Arc<Rule>),
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Snapshot({})", self.generation)
+    }
+}
+
+impl Snapshot {
+    /// Which configuration this is; counts from 1.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The hash of the configuration's text, in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The tenant of everything that proved nothing.
+    pub fn nobody(&self) -> &Arc<Tenant> {
+        &self.nobody
+    }
+
+    /// A tenant by name, for operators; requests get theirs from [`Snapshot::identify`].
+    pub fn tenant(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(id)
+    }
+
+    /// All proven tenants, in no order.
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// Whether several tenants share the upstreams' credentials.
+    pub fn is_shared(&self) -> bool {
+        self.tenants.len() > 1
+    }
+
+    /// The upstream of that first path segment.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams
+            .iter()
+            .find(|upstream| upstream.name.as_str() == name)
+    }
+
+    /// All upstreams, in the order written.
+    pub fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
+    /// The upstream that a bare `/v1/…` means: the only one of that dialect.
+    pub fn only_upstream(&self, dialect: Dialect) -> Option<&Arc<Upstream>> {
+        let mut of_dialect = self
+            .upstreams
+            .iter()
+            .filter(|upstream| upstream.dialect == dialect);
+        of_dialect.next().filter(|_| of_dialect.next().is_none())
+    }
+
+    /// Roots of trust for upstreams.
+    pub fn trust(&self) -> &Arc<TrustStore> {
+        &self.trust
+    }
+
+    /// Whether a `Host` of that name (lower case, without port and brackets) is answered: IP literals,
+    /// `localhost` and the configured names, so that a web page cannot reach the sidecar by rebinding DNS.
+    pub fn answers_host(&self, name: &str) -> bool {
+        name == "localhost"
+            || name.parse::<std::net::IpAddr>().is_ok()
+            || self.hosts.iter().any(|host| **host == *name)
+    }
+
+    /// Whether a browser page of that origin may call.
+    pub fn answers_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| **allowed == *origin)
+    }
+
+    /// Whether `tenant` may use `upstream`.
+    ///
+    /// # Errors
+    /// The rule that keeps the tenant out.
+    pub fn route(&self, tenant: &Tenant, upstream: &Arc<Upstream>) -> Result<Route, NoRoute> {
+        let policy = tenant.policy();
+        if let Some(only) = &policy.upstreams
+            && !only.value.contains(&upstream.name)
+        {
+            return Err(NoRoute::Upstream(Arc::clone(&only.rule)));
+        }
+        if let Some(regions) = &policy.regions {
+            let inside = upstream
+                .region
+                .as_ref()
+                .is_some_and(|region| regions.value.iter().any(|allowed| **allowed == **region));
+            if !inside {
+                return Err(NoRoute::Region(Arc::clone(&regions.rule)));
+            }
+        }
+        Ok(Route {
+            upstream: Arc::clone(upstream),
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! A policy, compiled: rules as matchers, each of which knows where it was written.
+//! Must never look at a request: `trip/decide` compares, this only answers what a rule says.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Pattern;
+use crate::config::values::{Permission, StreamUsage};
+use crate::units::{Endpoint, UpstreamName};
+
+/// Where a rule was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A default of Outrigger itself.
+    BuiltIn,
+    /// A line of a configuration file.
+    Line(Arc<str>, u32),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::Line(file, line) => write!(f, "{file}:{line}"),
+        }
+    }
+}
+
+/// A rule's name and place: what a refusal, `explain` and the log show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The key, such as `policies.standard.models.allow`.
+    pub key: Box<str>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.key, self.origin)
+    }
+}
+
+/// A value with the rule that set it.
+#[derive(Clone, Debug)]
+pub struct Ruled<T> {
+    /// What the rule says.
+    pub value: T,
+    /// Which rule.
+    pub rule: Arc<Rule>,
+}
+
+/// The rules about models.
+#[derive(Clone, Debug)]
+pub struct ModelRules {
+    /// The model of a request that names none.
+    pub default: Option<Ruled<String>>,
+    /// First match renames; applied before `deny` and `allow`.
+    pub rewrite: Vec<Ruled<(Pattern, String)>>,
+    /// Beats `allow`.
+    pub deny: Vec<Ruled<Pattern>>,
+    /// One of these must match.
+    pub allow: Vec<Ruled<Pattern>>,
+    /// What decides when no `allow` matches.
+    pub otherwise: Arc<Rule>,
+    /// The most output tokens one request may ask for.
+    pub max_output_tokens: Option<Ruled<u64>>,
+}
+
+impl ModelRules {
+    /// The rule that lets `model` pass, or the one that does not.
+    pub fn permission(&self, model: &str) -> (Permission, &Arc<Rule>) {
+        if let Some(denied) = first_match(&self.deny, model) {
+            return (Permission::Deny, denied);
+        }
+        match first_match(&self.allow, model) {
+            Some(allowed) => (Permission::Allow, allowed),
+            None => (Permission::Deny, &self.otherwise),
+        }
+    }
+
+    /// Whether no model whatever would be denied.
+    pub fn is_open(&self) -> bool {
+        self.deny.is_empty() && self.allow.iter().any(|rule| rule.value.is_everything())
+    }
+
+    /// The name `model` is replaced by, if a rule says so.
+    pub fn rewritten(&self, model: &str) -> Option<&Ruled<(Pattern, String)>> {
+        self.rewrite.iter().find(|rule| rule.value.0.matches(model))
+    }
+}
+
+/// A list of globs that opens things which are closed by default.
+#[derive(Clone, Debug)]
+pub struct OpenList {
+    /// One of these must match.
+    pub allow: Vec<Ruled<Pattern>>,
+    /// What decides when none matches.
+    pub otherwise: Arc<Rule>,
+}
+
+impl OpenList {
+    /// The rule that opens `name`, or the one that keeps it closed.
+    pub fn permission(&self, name: &str) -> (Permission, &Arc<Rule>) {
+        match first_match(&self.allow, name) {
+            Some(rule) => (Permission::Allow, rule),
+            None => (Permission::Deny, &self.otherwise),
+        }
+    }
+}
+
+fn first_match<'a>(rules: &'a [Ruled<Pattern>], name: &str) -> Option<&'a Arc<Rule>> {
+    rules
+        .iter()
+        .find(|rule| rule.value.matches(name))
+        .map(|rule| &rule.rule)
+}
+
+/// Everything a policy says, for every tenant that has it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its name.
+    pub name: Box<str>,
+    /// Models.
+    pub models: ModelRules,
+    /// Endpoints beyond the governed ones.
+    pub endpoints: OpenList,
+    /// Tools that run at the provider, and routes around the model rules.
+    pub hosted_tools: OpenList,
+    /// Work that goes on after the answer (`background`).
+    pub background: Ruled<Permission>,
+    /// References to state kept at the provider, where tenants share a credential.
+    pub references: Ruled<Permission>,
+    /// Usage in chat streams.
+    pub stream_usage: StreamUsage,
+    /// Regions an upstream may have; `None` is any.
+    pub regions: Option<Ruled<Vec<String>>>,
+    /// Upstreams that may be used; `None` is all.
+    pub upstreams: Option<Ruled<Vec<UpstreamName>>>,
+    /// The most bytes of a governed request body.
+    pub body: Ruled<usize>,
+    /// How long a governed body may take to arrive.
+    pub body_timeout: Duration,
+}
+
+impl Policy {
+    /// Whether `endpoint` is open under this policy, and by which rule.
+    pub fn endpoint(&self, endpoint: Endpoint) -> (Permission, &Arc<Rule>) {
+        self.endpoints.permission(endpoint.as_str())
+    }
+}

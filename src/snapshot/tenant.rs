@@ -1,0 +1,61 @@
+//! A tenant, compiled. Only `snapshot/compile` makes one: an id is a name, a `Tenant` is somebody
+//! whom a proof can lead to. Must never be optional anywhere.
+
+use std::sync::{Arc, OnceLock};
+
+use super::Policy;
+use crate::limits::Account;
+use crate::meters::{Registry, TenantMeters};
+use crate::units::TenantId;
+
+/// One tenant under one snapshot.
+pub struct Tenant {
+    pub(super) id: TenantId,
+    pub(super) policy: Arc<Policy>,
+    pub(super) account: Arc<Account>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) meters: OnceLock<Arc<TenantMeters>>,
+    pub(super) standing: Standing,
+}
+
+/// Whether a tenant was proven, or stands for all that proved nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody.
+    Proven,
+    /// `_nobody`.
+    Nobody,
+}
+
+impl Tenant {
+    /// The id.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The limits' state, which outlives the snapshot.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// The tenant's meters, born on first use.
+    pub fn meters(&self) -> &Arc<TenantMeters> {
+        self.meters.get_or_init(|| self.registry.tenant(&self.id))
+    }
+
+    /// Whether this is `_nobody`.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+}
+
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tenant({})", self.id)
+    }
+}

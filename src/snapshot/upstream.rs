@@ -1,0 +1,106 @@
+//! An upstream as compiled: where it is, how it speaks, what it may be told.
+//! Must never hold a connection: those live in `upstream/`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+
+use crate::config::values::{Stamp, Trust};
+use crate::units::{Dialect, TenantId, UpstreamName};
+
+/// How to reach an upstream: the part of it that names connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// TLS or not.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: Box<str>,
+    /// Port.
+    pub port: u16,
+}
+
+/// How long to wait for an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Resolve, connect and TLS together.
+    pub connect: Duration,
+    /// From the request's last byte to the answer's head.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub between_bytes: Duration,
+    /// How long an idle connection is kept.
+    pub idle: Duration,
+}
+
+/// A model provider, or a server that speaks like one.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name, also the first path segment.
+    pub name: UpstreamName,
+    /// Its wire language.
+    pub dialect: Dialect,
+    /// Where it is.
+    pub origin: Arc<Origin>,
+    /// The name its certificate must have; `None` without TLS.
+    pub server_name: Option<ServerName<'static>>,
+    /// The `Host` header sent.
+    pub authority: HeaderValue,
+    /// The API base path, without a trailing slash: `/v1`, or the path of the configured URL.
+    pub base: Box<str>,
+    /// Where it processes data, if declared.
+    pub region: Option<Box<str>>,
+    /// The credential sent (marked sensitive); `None` lets the agent's own pass.
+    pub credential: Option<Credential>,
+    /// Makes pseudonyms of tenants, for `Stamp::Provider` and cache keys.
+    pub pseudonyms: Pseudonyms,
+    /// What it is told about the tenant.
+    pub stamp: Stamp,
+    /// Whether it is inside.
+    pub trust: Trust,
+    /// Timeouts.
+    pub patience: Patience,
+}
+
+/// The provider key, laid out as the header value that carries it.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// `authorization: Bearer …`.
+    Bearer(HeaderValue),
+    /// `x-api-key: …`.
+    ApiKey(HeaderValue),
+}
+
+/// Turns tenant ids into the names a provider is told instead: HMAC-SHA-256 (RFC 2104) under the
+/// upstream's credential, so they are stable across sidecars, differ between upstreams, and cannot be
+/// reversed or guessed by anybody who does not hold that credential. Without a credential the upstream's name
+/// stands in: that separates tenants, and hides nothing; no stamp is made of it.
+pub struct Pseudonyms(hmac::Key);
+
+impl Pseudonyms {
+    pub(super) fn new(credential: &str) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, credential.as_bytes()))
+    }
+
+    /// The tenant's pseudonym: `or-` and 32 hexadecimal digits.
+    pub fn of(&self, tenant: &TenantId) -> String {
+        let tag = hmac::sign(&self.0, tenant.as_str().as_bytes());
+        tag.as_ref()
+            .iter()
+            .take(16)
+            .fold(String::from("or-"), |mut text, byte| {
+                // Writing to a `String` cannot fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    }
+}
+
+impl std::fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pseudonyms(***)")
+    }
+}

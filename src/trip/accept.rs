@@ -1,0 +1,273 @@
+//! ACCEPT: what the connection and the head say before anybody is known. The head guard's verdict, the
+//! `Host` and `Origin` checks, and which upstream and endpoint the target means.
+//! Must never look at a body, and never trust a header about who is calling.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, Method, Request, Uri, header, request::Parts};
+use hyper::body::Incoming;
+
+use super::Refusal;
+use super::identify::TurnedAway;
+use crate::snapshot::{Snapshot, Upstream};
+use crate::units::{Code, Dialect, Endpoint};
+use crate::wire::dialect::path::classify;
+
+/// One client connection, as its trips see it.
+#[derive(Debug, Default)]
+pub struct Door {
+    fault: Mutex<Option<HeadFault>>,
+    busy: AtomicU32,
+}
+
+/// What the head guard found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadFault {
+    /// The reason.
+    pub code: Code,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// What stands in for a head that was refused: the HTTP library parses this instead, so that the refusal
+/// comes out in its turn and by the usual way. It means nothing unless the door holds a fault.
+pub const MARKER: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+impl Door {
+    /// Notes the guard's verdict on this connection; the first one stays.
+    pub fn condemn(&self, fault: HeadFault) {
+        let mut held = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get_or_insert(fault);
+    }
+
+    /// Whether a trip of this connection is under way.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn enter(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The guard's verdict, if it has condemned the connection.
+    pub fn fault(&self) -> Option<HeadFault> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request whose head was read.
+pub(super) struct Arrival {
+    pub(super) parts: Parts,
+    pub(super) body: Incoming,
+    pub(super) target: Target,
+    /// The path token, if there is one; taken out of everything else.
+    pub(super) token: Option<Box<str>>,
+}
+
+/// Where a request wants to go.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) endpoint: Endpoint,
+    /// The path below the API base.
+    pub(super) path: Box<str>,
+    /// The query, without what would name a tenant.
+    pub(super) query: Option<Box<str>>,
+}
+
+pub(super) fn accept(
+    snapshot: &Snapshot,
+    door: &Door,
+    request: Request<Incoming>,
+) -> Result<Arrival, TurnedAway> {
+    let (parts, body) = request.into_parts();
+    let shape = shape_of(&parts.uri, &parts.headers);
+    let away = |refusal: Refusal| TurnedAway {
+        refusal,
+        dialect: shape,
+        endpoint: Endpoint::Other,
+    };
+    if let Some(fault) = door.fault() {
+        return Err(away(Refusal::new(fault.code, fault.what).closing()));
+    }
+    check_door(snapshot, &parts).map_err(away)?;
+    let (token, rest) = split_token(snapshot, parts.uri.path());
+    let token = token.map(Box::from);
+    let target = find(snapshot, &parts, rest).map_err(away)?;
+    Ok(Arrival {
+        parts,
+        body,
+        target,
+        token,
+    })
+}
+
+/// Who may knock: no page that rebinds DNS, no page of another origin, no tunnel.
+fn check_door(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
+    if parts.method == Method::CONNECT || parts.headers.contains_key(header::UPGRADE) {
+        let text = "tunnels and protocol upgrades are not carried here";
+        return Err(Refusal::new(Code::UpgradeDenied, text).closing());
+    }
+    let host = match (parts.uri.host(), parts.headers.get(header::HOST)) {
+        (Some(host), _) => host.to_owned(),
+        (None, Some(host)) => name_of(host.to_str().unwrap_or_default()).to_owned(),
+        (None, None) => return check_origin(snapshot, parts),
+    };
+    let host = host
+        .trim_matches(['[', ']'])
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
+    if !snapshot.answers_host(&host) {
+        let text =
+            format!("the host `{host}` is not answered here; hint: add it to `listen.hosts`");
+        return Err(Refusal::new(Code::HostDenied, text));
+    }
+    check_origin(snapshot, parts)
+}
+
+fn check_origin(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
+    let Some(origin) = parts.headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let allowed = origin
+        .to_str()
+        .is_ok_and(|origin| snapshot.answers_origin(&origin.to_ascii_lowercase()));
+    if allowed {
+        return Ok(());
+    }
+    let text = "browser pages may not call from this origin; hint: add it to `listen.origins`";
+    Err(Refusal::new(Code::OriginDenied, text))
+}
+
+/// A `Host` value without its port.
+fn name_of(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next().unwrap_or(host);
+    }
+    host.split(':').next().unwrap_or(host)
+}
+
+/// `/t/<token>/rest` to the token and `/rest`, where path tokens are accepted.
+fn split_token<'p>(snapshot: &Snapshot, path: &'p str) -> (Option<&'p str>, &'p str) {
+    if !snapshot.accepts_path_tokens() {
+        return (None, path);
+    }
+    let Some(rest) = path.strip_prefix("/t/") else {
+        return (None, path);
+    };
+    match rest.find('/') {
+        Some(end) => (Some(&rest[..end]), &rest[end..]),
+        None => (Some(rest), "/"),
+    }
+}
+
+fn find(snapshot: &Snapshot, parts: &Parts, path: &str) -> Result<Target, Refusal> {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let (upstream, below) = match snapshot.upstream(first) {
+        Some(upstream) => (upstream, &path[1 + first.len()..]),
+        None if first == "v1" => (bare(snapshot, parts, path)?, path),
+        None => return Err(no_upstream(snapshot, first)),
+    };
+    let classified = classify(upstream.dialect, &parts.method, below)
+        .map_err(|fault| Refusal::new(fault.code(), fault.as_str()))?;
+    Ok(Target {
+        upstream: Arc::clone(upstream),
+        endpoint: classified.endpoint,
+        path: classified.path.into(),
+        query: clean_query(parts.uri.query()),
+    })
+}
+
+/// The upstream of a bare `/v1/…`: the only one of the dialect that the path and headers show.
+fn bare<'s>(
+    snapshot: &'s Snapshot,
+    parts: &Parts,
+    path: &str,
+) -> Result<&'s Arc<Upstream>, Refusal> {
+    let dialect = shape_of(&parts.uri, &parts.headers).unwrap_or(Dialect::OpenAi);
+    snapshot.only_upstream(dialect).ok_or_else(|| {
+        let text = format!(
+            "`{}` fits no upstream or several of dialect `{dialect}`; hint: start the path with the upstream's name",
+            path.chars().take(64).collect::<String>()
+        );
+        Refusal::new(Code::UpstreamUnknown, text)
+    })
+}
+
+fn no_upstream(snapshot: &Snapshot, first: &str) -> Refusal {
+    let names: Vec<_> = snapshot
+        .upstreams()
+        .iter()
+        .map(|upstream| format!("`/{}`", upstream.name))
+        .collect();
+    let shown: String = first
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(64)
+        .collect();
+    let text = format!(
+        "`/{shown}` names no upstream; hint: start the path with one of {}",
+        names.join(", ")
+    );
+    Refusal::new(Code::UpstreamUnknown, text)
+}
+
+/// Which provider's shape a request has, from its path and headers alone.
+fn shape_of(uri: &Uri, headers: &HeaderMap) -> Option<Dialect> {
+    let path = uri.path();
+    if headers.contains_key("anthropic-version") || path.contains("/messages") {
+        return Some(Dialect::Anthropic);
+    }
+    let openai = ["/chat/", "/responses", "/embeddings", "/openai", "/models"];
+    openai
+        .iter()
+        .any(|part| path.contains(part))
+        .then_some(Dialect::OpenAi)
+}
+
+/// The query without parameters that name a tenant, in any spelling; the rest stays as written.
+fn clean_query(query: Option<&str>) -> Option<Box<str>> {
+    let query = query?;
+    if !query.split('&').any(names_tenant) {
+        return Some(query.into());
+    }
+    let kept: Vec<_> = query
+        .split('&')
+        .filter(|pair| !names_tenant(pair))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join("&").into())
+}
+
+fn names_tenant(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    // An escaped name is folded as far as it can matter: what decodes to a tenant name must not pass.
+    let decoded = percent_decoded(name);
+    super::forward::is_tenant_name(&decoded)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let [first, rest @ ..] = bytes {
+        let escape = (*first == b'%').then(|| rest.get(..2)).flatten();
+        let decoded = escape
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match decoded {
+            Some(byte) => {
+                out.push(byte);
+                bytes = &rest[2..];
+            }
+            None => {
+                out.push(*first);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,98 @@
+//! ADMIT: rate, slot and queue, taken together or not at all. Yields the hold, which goes into the answer's
+//! body and gives back there what was not used. Must never let anybody wait in another tenant's queue.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::time::Sleep;
+
+use super::Refusal;
+use super::decide::Allowed;
+use super::record::Run;
+use crate::limits::{Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
+use crate::units::Code;
+
+/// A request that was let in.
+pub(super) struct Admitted {
+    pub(super) hold: Hold,
+}
+
+/// Whether the tenant is at a limit already, before a byte of the body is read. Takes nothing.
+pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
+    let account = run.account();
+    account
+        .glance(run.now())
+        .map_err(|denied| limited(Code::RateLimited, denied))
+}
+
+pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, Refusal> {
+    let ask = allowed.ask();
+    let account = std::sync::Arc::clone(run.account());
+    if let Ok(hold) = account.reserve(run.now(), ask) {
+        return Ok(Admitted { hold });
+    }
+    let ticket = account
+        .enqueue(run.now(), ask)
+        .map_err(|refused| match refused {
+            Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
+            Refused::Denied(denied) => limited(code_of(&denied), denied),
+        })?;
+    let waiting = run.wait();
+    let outcome = wait(run, ticket).await;
+    run.waited(waiting);
+    outcome
+        .map(|hold| Admitted { hold })
+        .map_err(|TimedOut { denied }| limited(Code::QueueTimeout, denied))
+}
+
+/// Waits in the tenant's queue. One timer, set anew when the ticket wants to be looked at later.
+async fn wait(run: &Run, mut ticket: Ticket) -> Result<Hold, TimedOut> {
+    let mut alarm: Pin<Box<Sleep>> = Box::pin(tokio::time::sleep(run.until(ticket.wake_at())));
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(outcome) = ticket.poll(run.now(), cx.waker()) {
+                return Poll::Ready(outcome);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let wait = run
+                .until(ticket.wake_at())
+                .max(std::time::Duration::from_millis(1));
+            alarm.set(tokio::time::sleep(wait));
+        }
+    })
+    .await
+}
+
+fn code_of(denied: &Denied) -> Code {
+    match denied.dimension {
+        Dimension::Streams => Code::QueueFull,
+        Dimension::Requests
+        | Dimension::InputTokens
+        | Dimension::OutputTokens
+        | Dimension::Tokens => Code::RateLimited,
+    }
+}
+
+fn limited(code: Code, denied: Denied) -> Refusal {
+    let name = denied.dimension.name();
+    let limit = match denied.limit {
+        Limit::Rate(rate) => format!("{} per {} s", rate.amount, rate.per.as_secs()),
+        Limit::Slots(slots) => format!("{slots} at once"),
+    };
+    let what = match code {
+        Code::QueueTimeout => "waited in the tenant's queue for as long as allowed; at",
+        Code::QueueFull => "no room, and the tenant's queue is full or off; at",
+        _ => "over",
+    };
+    let text = format!("{what} the tenant's limit `{name}` of {limit}");
+    Refusal::limited(code, denied, text)
+}
+
+/// What a request without tokens asks for: to be counted, and a slot.
+pub(super) const COUNTED_ONLY: Ask = Ask {
+    input: 0,
+    output: 0,
+};

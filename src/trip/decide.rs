@@ -1,0 +1,360 @@
+//! DECIDE: may this tenant do this? Compares what is asked with the policy and yields [`Allowed`], with the
+//! edits the policy wants, or a refusal with the rule that decided. Must never do IO, and never say yes to
+//! what it does not understand.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use super::Refusal;
+use super::accept::Target;
+use super::admit::COUNTED_ONLY;
+use super::peek::{Content, Inquiry};
+use super::record::Run;
+use crate::config::values::{Permission, Stamp, StreamUsage};
+use crate::limits::Ask;
+use crate::snapshot::{Policy, Rule, Upstream};
+use crate::units::{Code, Dialect, Endpoint, TenantId};
+use crate::wire::dialect::asked::Asked;
+use crate::wire::dialect::splice::Edit;
+
+/// The output tokens held for a request that caps nothing itself.
+const DEFAULT_OUTPUT: u64 = 4096;
+
+/// The length of the mark in front of a `prompt_cache_key`, without its colon.
+const CACHE_PREFIX: usize = 15;
+
+/// A request that may pass, and how.
+pub(super) struct Allowed {
+    pub(super) parts: Parts,
+    pub(super) target: Target,
+    pub(super) spent: [bool; 3],
+    pub(super) body: AllowedBody,
+}
+
+pub(super) enum AllowedBody {
+    Governed {
+        asked: Box<Asked>,
+        pieces: VecDeque<Bytes>,
+        verdict: Verdict,
+    },
+    Opaque(Incoming),
+}
+
+/// What the policy makes of a governed request.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Changes to the body.
+    pub edits: Vec<Edit>,
+    /// The model sent, after default and rewrite; empty where the endpoint has none.
+    pub model: String,
+    /// The output cap after the policy's, if there is one.
+    pub output_cap: Option<u64>,
+    /// Whether the usage chunk must be taken out of the answer again.
+    pub hides_usage: bool,
+    /// The rule that let the model pass.
+    pub rule: Option<std::sync::Arc<Rule>>,
+}
+
+/// Who asks, as far as deciding needs to know.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantId,
+    /// Its policy.
+    pub policy: &'a Policy,
+    /// Whether several tenants share the upstream's credential.
+    pub shared: bool,
+}
+
+impl Allowed {
+    /// What to hold of the tenant's limits.
+    pub(super) fn ask(&self) -> Ask {
+        let AllowedBody::Governed { asked, verdict, .. } = &self.body else {
+            return COUNTED_ONLY;
+        };
+        match self.target.endpoint {
+            Endpoint::CountTokens | Endpoint::Moderations => COUNTED_ONLY,
+            Endpoint::Embeddings => Ask {
+                input: asked.input_estimate,
+                output: 0,
+            },
+            _ => Ask {
+                input: asked.input_estimate,
+                output: verdict
+                    .output_cap
+                    .unwrap_or(DEFAULT_OUTPUT)
+                    .saturating_mul(asked.choices),
+            },
+        }
+    }
+}
+
+pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal> {
+    let Inquiry {
+        parts,
+        target,
+        spent,
+        content,
+    } = inquiry;
+    let tenant = std::sync::Arc::clone(run.tenant());
+    let asker = Asker {
+        tenant: tenant.id(),
+        policy: tenant.policy(),
+        shared: run.snapshot().is_shared(),
+    };
+    let body = match content {
+        Content::Opaque(body) => {
+            endpoint(&asker, target.endpoint, &target.path)?;
+            AllowedBody::Opaque(body)
+        }
+        Content::Governed { asked, pieces } => {
+            run.asks(&asked);
+            let verdict = judge(&asker, &target.upstream, target.endpoint, &asked)?;
+            run.sends(&verdict);
+            AllowedBody::Governed {
+                asked,
+                pieces,
+                verdict,
+            }
+        }
+    };
+    Ok(Allowed {
+        parts,
+        target,
+        spent,
+        body,
+    })
+}
+
+/// Whether an endpoint whose body is not governed is open.
+///
+/// # Errors
+/// The refusal, with the rule.
+pub fn endpoint(asker: &Asker<'_>, endpoint: Endpoint, path: &str) -> Result<(), Refusal> {
+    if endpoint == Endpoint::Models {
+        return model_by_id(asker, path);
+    }
+    let (permission, rule) = asker.policy.endpoint(endpoint);
+    if permission == Permission::Deny {
+        let text = format!(
+            "the endpoint `{endpoint}` is not open to this tenant; hint: `endpoints.allow` of its policy"
+        );
+        return Err(Refusal::new(Code::EndpointDenied, text).by(rule));
+    }
+    if is_stateful(endpoint) {
+        references(asker, endpoint.as_str())?;
+    }
+    Ok(())
+}
+
+/// Listing models is open; looking one up is as open as using it.
+fn model_by_id(asker: &Asker<'_>, path: &str) -> Result<(), Refusal> {
+    match path.strip_prefix("/models/") {
+        None => Ok(()),
+        Some(id) => {
+            model_allowed(asker, &id.replace("%3A", ":").replace("%3a", ":"), "").map(|_| ())
+        }
+    }
+}
+
+/// Endpoints that address objects which other requests left at the provider.
+fn is_stateful(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::ResponseState
+            | Endpoint::Files
+            | Endpoint::Batches
+            | Endpoint::VectorStores
+            | Endpoint::Containers
+            | Endpoint::Skills
+            | Endpoint::Training
+            | Endpoint::Assistants
+            | Endpoint::ManagedAgents
+            | Endpoint::Videos
+            | Endpoint::Realtime
+            | Endpoint::Administration
+            | Endpoint::Other
+    )
+}
+
+/// Judges a governed request: the order is part of the contract, since the first rule that refuses is shown.
+///
+/// # Errors
+/// The refusal, with the rule.
+pub fn judge(
+    asker: &Asker<'_>,
+    upstream: &Upstream,
+    endpoint: Endpoint,
+    asked: &Asked,
+) -> Result<Verdict, Refusal> {
+    if !is_open(endpoint) {
+        self::endpoint(asker, endpoint, "")?;
+    }
+    let mut verdict = Verdict::default();
+    model(asker, asked, &mut verdict)?;
+    for other in asked.other_models() {
+        model_allowed(asker, other, "another model it names")?;
+    }
+    hosted_tools(asker, asked)?;
+    background(asker, asked)?;
+    for reference in &asked.references {
+        references(asker, reference.kind.as_str())
+            .map_err(|refusal| refusal.about(reference.path))?;
+    }
+    output_cap(asker.policy, endpoint, asked, &mut verdict);
+    usage(asker.policy, endpoint, asked, &mut verdict);
+    stamps(asker, upstream, asked, &mut verdict);
+    Ok(verdict)
+}
+
+fn model(asker: &Asker<'_>, asked: &Asked, verdict: &mut Verdict) -> Result<(), Refusal> {
+    let rules = &asker.policy.models;
+    let named = match asked.model() {
+        Some(model) => model.to_owned(),
+        None => match &rules.default {
+            Some(default) => {
+                verdict.edits.push(Edit::Model(default.value.clone()));
+                default.value.clone()
+            }
+            None if asked.endpoint == Endpoint::Moderations => return Ok(()),
+            // The stored prompt names the model, out of sight: only where any model may be used.
+            None if asked.stored_prompt && rules.is_open() => return Ok(()),
+            None => {
+                let text = "no model is named, and the policy has no default; hint: send `model`";
+                return Err(Refusal::new(Code::ModelMissing, text).about("$.model"));
+            }
+        },
+    };
+    let sent = match rules.rewritten(&named) {
+        None => named,
+        Some(rewrite) => {
+            let to = rewrite.value.1.clone();
+            verdict.edits.retain(|edit| !matches!(edit, Edit::Model(_)));
+            verdict.edits.push(Edit::Model(to.clone()));
+            to
+        }
+    };
+    verdict.rule = Some(model_allowed(asker, &sent, "")?);
+    verdict.model = sent;
+    Ok(())
+}
+
+fn model_allowed(
+    asker: &Asker<'_>,
+    model: &str,
+    which: &str,
+) -> Result<std::sync::Arc<Rule>, Refusal> {
+    let (permission, rule) = asker.policy.models.permission(model);
+    if permission == Permission::Allow {
+        return Ok(std::sync::Arc::clone(rule));
+    }
+    let shown: String = model.chars().take(128).collect();
+    let role = if which.is_empty() {
+        String::new()
+    } else {
+        format!(" ({which})")
+    };
+    let text = format!("the model `{shown}`{role} is not allowed for this tenant");
+    Err(Refusal::new(Code::ModelDenied, text)
+        .by(rule)
+        .about("$.model"))
+}
+
+/// What runs at the provider, where no policy of ours reaches; and what picks a model behind our back.
+fn hosted_tools(asker: &Asker<'_>, asked: &Asked) -> Result<(), Refusal> {
+    let stored = asked.stored_prompt.then_some("prompt");
+    let fallbacks = asked.default_fallbacks.then_some("fallbacks");
+    for tool in asked.hosted_tools().chain(stored).chain(fallbacks) {
+        let (permission, rule) = asker.policy.hosted_tools.permission(tool);
+        if permission == Permission::Deny {
+            let shown: String = tool.chars().take(128).collect();
+            let text = format!(
+                "`{shown}` runs at the provider, out of reach of this tenant's rules, and is not allowed; hint: `hosted_tools.allow` of its policy"
+            );
+            return Err(Refusal::new(Code::HostedToolDenied, text)
+                .by(rule)
+                .about("$.tools"));
+        }
+    }
+    Ok(())
+}
+
+fn background(asker: &Asker<'_>, asked: &Asked) -> Result<(), Refusal> {
+    let rule = &asker.policy.background;
+    if asked.background && rule.value == Permission::Deny {
+        let text = "work that goes on after the answer is not allowed for this tenant";
+        return Err(Refusal::new(Code::BackgroundDenied, text)
+            .by(&rule.rule)
+            .about("$.background"));
+    }
+    Ok(())
+}
+
+/// Ids of objects at the provider are nobody's secret: where tenants share a credential, they would reach
+/// into one another.
+fn references(asker: &Asker<'_>, what: &str) -> Result<(), Refusal> {
+    let rule = &asker.policy.references;
+    if asker.shared && rule.value == Permission::Deny {
+        let text = format!(
+            "the request refers to state kept at the provider (`{what}`), where tenants share a credential; hint: `references` of its policy"
+        );
+        return Err(Refusal::new(Code::ReferenceDenied, text).by(&rule.rule));
+    }
+    Ok(())
+}
+
+fn output_cap(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut Verdict) {
+    verdict.output_cap = asked.output_cap;
+    if !has_output(endpoint) {
+        return;
+    }
+    if let Some(cap) = &policy.models.max_output_tokens
+        && asked.output_cap.is_none_or(|wanted| wanted > cap.value)
+    {
+        verdict.edits.push(Edit::OutputCap(cap.value));
+        verdict.output_cap = Some(cap.value);
+    }
+}
+
+/// The governed endpoints that need no opening.
+fn is_open(endpoint: Endpoint) -> bool {
+    has_output(endpoint) && endpoint != Endpoint::Completions
+        || matches!(endpoint, Endpoint::Embeddings | Endpoint::CountTokens)
+}
+
+fn has_output(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::ChatCompletions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::Completions
+    )
+}
+
+fn usage(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut Verdict) {
+    let silent =
+        endpoint == Endpoint::ChatCompletions && asked.stream && asked.include_usage != Some(true);
+    if silent && policy.stream_usage == StreamUsage::Inject {
+        verdict.edits.push(Edit::IncludeUsage);
+        verdict.hides_usage = true;
+    }
+}
+
+fn stamps(asker: &Asker<'_>, upstream: &Upstream, asked: &Asked, verdict: &mut Verdict) {
+    if upstream.stamp == Stamp::Provider {
+        verdict.edits.push(Edit::Stamp {
+            pseudonym: upstream.pseudonyms.of(asker.tenant),
+        });
+    }
+    if asker.shared && upstream.dialect == Dialect::OpenAi && asked.cache_key().is_some() {
+        let mut prefix = upstream.pseudonyms.of(asker.tenant);
+        // Enough to tell tenants apart, and short, since the provider bounds the key's length.
+        prefix.truncate(CACHE_PREFIX);
+        prefix.push(':');
+        verdict.edits.push(Edit::CacheKeyPrefix(prefix));
+    }
+}

@@ -1,0 +1,160 @@
+//! FORWARD: the bytes leave. Builds the outgoing head, splices the body, sends both over a connection of
+//! this tenant, and waits for the answer's head. Needs the hold and the route by type.
+//! Must never send the agent's Outrigger key, nor a byte that was not decided about.
+
+mod head;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+pub(super) use head::{is_tenant_name, strip_answer};
+
+use super::admit::Admitted;
+use super::decide::{Allowed, AllowedBody};
+use super::record::Run;
+use super::{Refusal, Stop};
+use crate::snapshot::{Route, Upstream};
+use crate::units::{Code, Dialect, Endpoint};
+use crate::upstream::{self, Fault, Line, RequestBody};
+use crate::wire::dialect::splice;
+use crate::wire::dialect::tally::Meter;
+use crate::wire::dialect::usage_chunk::UsageChunkFilter;
+
+/// An upstream's answer, and what is needed to carry it back.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) line: Line,
+    pub(super) filter: Option<UsageChunkFilter>,
+    pub(super) method: Method,
+}
+
+pub(super) async fn forward(
+    run: &mut Run,
+    allowed: Allowed,
+    admitted: Admitted,
+    route: Route,
+) -> Result<Answer, Stop> {
+    let pass = run.spine().pass(&admitted.hold, &route);
+    run.holds(admitted.hold);
+    let upstream = route.upstream();
+    let method = allowed.parts.method.clone();
+    let endpoint = allowed.target.endpoint;
+    let hides_usage =
+        matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
+    let request = outgoing(run, allowed, upstream)?;
+    run.leaves();
+    let upstream::Answer { response, line } = run.ground().dialer.send(pass, request).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Fault::Broken("the upstream switched protocols unasked").into());
+    }
+    let meter = meter(&response, upstream.dialect, endpoint);
+    run.answered(&response, meter);
+    let filter = (hides_usage && run.is_metered_stream()).then(UsageChunkFilter::default);
+    Ok(Answer {
+        response,
+        line,
+        filter,
+        method,
+    })
+}
+
+fn outgoing(
+    run: &mut Run,
+    allowed: Allowed,
+    upstream: &Upstream,
+) -> Result<Request<RequestBody>, Refusal> {
+    let Allowed {
+        parts,
+        target,
+        spent,
+        body,
+    } = allowed;
+    let governed = matches!(body, AllowedBody::Governed { .. });
+    let uri = uri(upstream, &target.path, target.query.as_deref())?;
+    let mut headers = parts.headers;
+    head::prepare(&mut headers, upstream, run.tenant().id(), spent);
+    if governed {
+        // A compressed answer could not be metered, nor the usage chunk be taken out of it.
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            header::HeaderValue::from_static("identity"),
+        );
+    }
+    let body = outgoing_body(run, body);
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn outgoing_body(run: &Run, body: AllowedBody) -> RequestBody {
+    let sent = run.sent().clone();
+    match body {
+        AllowedBody::Opaque(from) if from.is_end_stream() => RequestBody::Empty,
+        AllowedBody::Opaque(from) => RequestBody::Streamed { from, sent },
+        AllowedBody::Governed {
+            asked,
+            pieces,
+            verdict,
+        } if !verdict.edits.is_empty() => {
+            let splices = splice::splices(&asked, &verdict.edits);
+            let (pieces, _) = splice::apply(pieces.into_iter(), &splices);
+            RequestBody::held(pieces.into(), sent)
+        }
+        AllowedBody::Governed { pieces, .. } => RequestBody::held(pieces, sent),
+    }
+}
+
+fn uri(upstream: &Upstream, path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
+    let path = if path == "/" { "" } else { path };
+    let mut target = String::with_capacity(upstream.base.len() + path.len() + 32);
+    target.push_str(&upstream.base);
+    target.push_str(path);
+    if target.is_empty() {
+        target.push('/');
+    }
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    Uri::try_from(target)
+        .map_err(|_| Refusal::new(Code::PathAmbiguous, "the path or query cannot be sent on"))
+}
+
+/// How to read usage out of the answer, if it can be: only successful answers of model endpoints have any.
+fn meter(response: &Response<Incoming>, dialect: Dialect, endpoint: Endpoint) -> Option<Meter> {
+    let headers = response.headers();
+    let metered = matches!(
+        endpoint,
+        Endpoint::ChatCompletions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::Embeddings
+            | Endpoint::Completions
+    );
+    let encoded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !metered || encoded || !response.status().is_success() {
+        return None;
+    }
+    if is_event_stream(headers) {
+        return Some(Meter::sse(dialect, endpoint));
+    }
+    Some(Meter::json(dialect, endpoint))
+}
+
+/// Whether the content is a stream of server-sent events.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], header::HeaderValue::as_bytes);
+    let kind = kind
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    kind.eq_ignore_ascii_case(b"text/event-stream")
+}

@@ -1,0 +1,105 @@
+//! IDENTIFY: from credentials to a tenant. Yields [`Known`]; whoever proves nothing is turned away under
+//! `_nobody`. Must never fall through to a weaker proof, and never let the credential go on.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header, request::Parts};
+use hyper::body::Incoming;
+
+use super::Refusal;
+use super::accept::{Arrival, Target};
+use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
+use crate::units::{Code, Dialect, Endpoint};
+
+/// A request of a known tenant.
+pub(super) struct Known {
+    tenant: Arc<Tenant>,
+    pub(super) parts: Parts,
+    pub(super) body: Incoming,
+    pub(super) target: Target,
+    /// Which credential headers hold virtual keys.
+    pub(super) spent: [bool; 3],
+}
+
+/// Refused before anybody was known.
+pub(super) struct TurnedAway {
+    pub(super) refusal: Refusal,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Known {
+    pub(super) fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+}
+
+/// The headers that may carry a virtual key, in the order of [`Presented::headers`].
+pub(super) const CARRIERS: [header::HeaderName; 3] = [
+    header::AUTHORIZATION,
+    header::HeaderName::from_static("x-api-key"),
+    header::HeaderName::from_static("x-goog-api-key"),
+];
+
+pub(super) fn identify(snapshot: &Snapshot, arrival: Arrival) -> Result<Known, TurnedAway> {
+    let Arrival {
+        parts,
+        body,
+        target,
+        token,
+    } = arrival;
+    let presented = Presented {
+        headers: presented(&parts.headers),
+        path: token.as_deref(),
+    };
+    match snapshot.identify(&presented) {
+        Ok(identified) => Ok(Known {
+            tenant: identified.tenant,
+            spent: identified.spent,
+            parts,
+            body,
+            target,
+        }),
+        Err(fault) => Err(TurnedAway {
+            refusal: refusal(fault),
+            dialect: Some(target.upstream.dialect),
+            endpoint: target.endpoint,
+        }),
+    }
+}
+
+fn presented(headers: &HeaderMap) -> [Option<&[u8]>; 3] {
+    let value =
+        |carrier: &header::HeaderName| headers.get(carrier).map(header::HeaderValue::as_bytes);
+    let [authorization, api_key, goog] = &CARRIERS;
+    [
+        value(authorization).map(without_scheme),
+        value(api_key),
+        value(goog),
+    ]
+}
+
+/// The token of `Bearer <token>` (RFC 6750 §2.1); the scheme's letters may have any case.
+fn without_scheme(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
+        _ => value,
+    }
+}
+
+fn refusal(fault: IdentityFault) -> Refusal {
+    match fault {
+        IdentityFault::Missing => Refusal::new(
+            Code::IdentityMissing,
+            "no credential that names a tenant; hint: use the tenant's Outrigger key as the API key",
+        ),
+        IdentityFault::Unknown => Refusal::new(
+            Code::IdentityUnknown,
+            "the credential is no tenant's key; hint: is it a provider's key, or one that was removed?",
+        ),
+        IdentityFault::Conflict => Refusal::new(
+            Code::IdentityConflict,
+            "the request carries credentials that do not name the same tenant",
+        ),
+    }
+}

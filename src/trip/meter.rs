@@ -1,0 +1,235 @@
+//! METER: the answer's body on its way to the caller. Each frame passes the tally and goes on at once; at the
+//! end, however it comes, the run is dropped and with it the trip recorded.
+//! Must never hold a frame, collect an answer, or end a broken stream as if it were whole.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::record::Run;
+use crate::units::{Boot, Code, Ending};
+use crate::upstream::Line;
+use crate::wire::dialect::usage_chunk::UsageChunkFilter;
+use crate::wire::error_body;
+
+/// The body of whatever answer the caller gets.
+pub enum OutBody {
+    /// None.
+    Empty,
+    /// A refusal of ours.
+    Full(Option<Bytes>),
+    /// An upstream's, metered.
+    Metered(Box<MeteredBody>),
+}
+
+/// Why the connection to the caller is broken off in the middle of an answer.
+#[derive(Debug)]
+pub struct BodyAbort(&'static str);
+
+impl std::fmt::Display for BodyAbort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for BodyAbort {}
+
+/// An upstream's answer as it streams through.
+pub struct MeteredBody {
+    inner: Incoming,
+    /// Bytes that go out before the next frame is asked for.
+    ready: VecDeque<Bytes>,
+    filter: Option<UsageChunkFilter>,
+    /// What the filter just passed; kept for its capacity.
+    passed: Vec<Bytes>,
+    /// Gone when the trip has ended.
+    live: Option<Live>,
+    patience: Duration,
+    last: Boot,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+struct Live {
+    run: Run,
+    line: Line,
+}
+
+impl MeteredBody {
+    /// Takes the run over: from here on the body is the trip.
+    pub(super) fn new(
+        run: Run,
+        inner: Incoming,
+        line: Line,
+        filter: Option<UsageChunkFilter>,
+        patience: Duration,
+    ) -> Self {
+        let last = run.now();
+        let live = Some(Live { run, line });
+        Self {
+            inner,
+            ready: VecDeque::new(),
+            filter,
+            passed: Vec::new(),
+            live,
+            patience,
+            last,
+            alarm: None,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(self.deliver(bytes))));
+            }
+            let Some(live) = &self.live else {
+                return Poll::Ready(None);
+            };
+            if live.run.ground().shutdown.is_cutting() {
+                return self.cut(
+                    Code::Draining,
+                    Ending::Drained,
+                    "the sidecar is shutting down",
+                );
+            }
+            match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.take(data),
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Poll::Ready(Some(Err(_))) => {
+                    let what = "the upstream broke off its answer";
+                    return self.cut(Code::UpstreamInvalid, Ending::UpstreamFailed, what);
+                }
+                Poll::Ready(None) => self.complete(),
+                Poll::Pending if self.is_patient(cx) => return Poll::Pending,
+                Poll::Pending => {
+                    let what = "the upstream went silent in the middle of its answer";
+                    return self.cut(Code::UpstreamTimeout, Ending::UpstreamFailed, what);
+                }
+            }
+        }
+    }
+
+    /// Tallies one frame and makes it ready to go.
+    fn take(&mut self, data: Bytes) {
+        if let Some(live) = &mut self.live {
+            self.last = live.run.tally(&data);
+        }
+        match &mut self.filter {
+            None => self.ready.push_back(data),
+            Some(filter) => {
+                filter.push(&data, &mut self.passed);
+                self.ready.extend(self.passed.drain(..));
+            }
+        }
+        // hyper does not ask again once a declared length is reached: the end is here, not at the next poll.
+        if self.inner.is_end_stream() {
+            self.complete();
+        }
+    }
+
+    /// The upstream's answer is whole. What the filter still holds goes out, and the connection goes back.
+    fn complete(&mut self) {
+        if let Some(filter) = &mut self.filter {
+            filter.finish(&mut self.passed);
+            self.ready.extend(self.passed.drain(..));
+        }
+        if let Some(Live { mut run, line }) = self.live.take() {
+            let left = self.ready.iter().map(Bytes::len).sum();
+            run.delivered(left);
+            run.ends(Ending::Complete);
+            line.put_back();
+        }
+    }
+
+    fn deliver(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        if let Some(live) = &mut self.live {
+            live.run.delivered(bytes.len());
+        }
+        Frame::data(bytes)
+    }
+
+    /// Stops in mid-answer. A stream of events gets the dialect's own error event, so that the SDK raises; any
+    /// other answer is broken off, so that nobody takes it for whole.
+    fn cut(
+        &mut self,
+        code: Code,
+        ending: Ending,
+        what: &'static str,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+        let Some(Live { mut run, .. }) = self.live.take() else {
+            return Poll::Ready(None);
+        };
+        run.fails(code, ending);
+        let upstream = run.upstream().filter(|_| run.is_event_stream());
+        let Some(dialect) = upstream.map(|upstream| upstream.dialect) else {
+            return Poll::Ready(Some(Err(BodyAbort(what))));
+        };
+        let id = run.spine().id();
+        let event = error_body::cut(dialect, run.endpoint(), Code::Cut, what, id, run.events());
+        run.delivered(event.len());
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(event)))))
+    }
+
+    /// Whether the upstream may still be silent. The alarm is set once and looks at the clock when it rings,
+    /// so that a busy stream never touches the timer.
+    fn is_patient(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(live) = &self.live else { return true };
+        loop {
+            let deadline = self.last.after(self.patience);
+            let alarm = self
+                .alarm
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(live.run.until(deadline))));
+            if alarm.as_mut().poll(cx).is_pending() {
+                return true;
+            }
+            let left = live.run.until(deadline);
+            if left.is_zero() {
+                return false;
+            }
+            alarm.set(tokio::time::sleep(left));
+        }
+    }
+}
+
+impl Body for OutBody {
+    type Data = Bytes;
+    type Error = BodyAbort;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Metered(body) => body.poll_next(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Metered(body) => body.live.is_none() && body.ready.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Metered(body) if body.filter.is_none() => body.inner.size_hint(),
+            Self::Metered(_) => SizeHint::default(),
+        }
+    }
+}

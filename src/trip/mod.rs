@@ -1,0 +1,209 @@
+//! Floor 6, the trip: what happens to one request, from its head to its last byte. Read this file first:
+//! `stages` is the table of contents, one line per step, each step's result needed by the next.
+//! Must never log, meter or send anything but through the request's spine.
+
+mod accept;
+mod admit;
+pub mod decide;
+mod forward;
+mod identify;
+mod meter;
+mod peek;
+mod record;
+mod respond;
+mod route;
+mod stop;
+
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+pub use accept::{Door, HeadFault, MARKER};
+pub use meter::{BodyAbort, MeteredBody, OutBody};
+pub use stop::{Refusal, Stop};
+
+use crate::meters::Registry;
+use crate::process::{ProcessEvent, tell};
+use crate::snapshot::Live;
+use crate::spine::LogQueue;
+use crate::units::{Clock, Counted, Ending, IdSource, Phase, RequestId, Usage};
+use crate::upstream::Dialer;
+use record::Run;
+
+/// What all trips of a process share.
+pub struct Ground {
+    /// The current snapshot.
+    pub live: Arc<Live>,
+    /// The way out.
+    pub dialer: Dialer,
+    /// Meters.
+    pub registry: Arc<Registry>,
+    /// Where request lines go; `None` when they are switched off.
+    pub log: Option<LogQueue>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where request ids come from.
+    pub ids: Arc<dyn IdSource>,
+    /// How far the shutdown has come.
+    pub shutdown: Shutdown,
+    /// What it all came to.
+    pub totals: Totals,
+}
+
+/// What all trips of the process together came to; `run` says it in one line.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Trips that ended.
+    pub requests: AtomicU64,
+    /// Of these, refused by the sidecar.
+    pub refused: AtomicU64,
+    /// Input tokens.
+    pub input: AtomicU64,
+    /// Output tokens.
+    pub output: AtomicU64,
+}
+
+impl Totals {
+    fn add(&self, ending: Ending, usage: Option<Counted<Usage>>) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if ending == Ending::Refused {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(usage) = usage.map(Counted::value) {
+            self.input.fetch_add(usage.input, Ordering::Relaxed);
+            self.output.fetch_add(usage.output, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How far the sidecar's own shutdown has come.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    cutting: AtomicBool,
+    open: AtomicUsize,
+    begun: AtomicU64,
+}
+
+impl Shutdown {
+    /// How many trips are under way.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many trips there have been; tells whether anything happened between two looks.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The deadline has passed: every running answer ends now. Whoever drives a connection polls it once more.
+    pub fn cut(&self) {
+        self.cutting.store(true, Ordering::Release);
+    }
+
+    /// Whether running answers must end.
+    pub fn is_cutting(&self) -> bool {
+        self.cutting.load(Ordering::Acquire)
+    }
+}
+
+/// Serves one request. Never fails: whatever goes wrong is an answer, and exactly one record.
+pub async fn serve(
+    ground: Arc<Ground>,
+    door: Arc<Door>,
+    request: Request<Incoming>,
+) -> Response<OutBody> {
+    let id = ground.ids.next(ground.clock.wall());
+    let mut trip = std::pin::pin!(trip(&ground, &door, request, id));
+    // A panic ends this trip and nothing else. Its record is written while the stack unwinds, by the run's drop.
+    let caught =
+        poll_fn(
+            |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| trip.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Ok),
+                Err(payload) => Poll::Ready(Err(text_of(payload.as_ref()))),
+            },
+        );
+    caught
+        .await
+        .unwrap_or_else(|panic| broken(&ground, id, &panic))
+}
+
+async fn trip(
+    ground: &Arc<Ground>,
+    door: &Arc<Door>,
+    request: Request<Incoming>,
+    id: RequestId,
+) -> Response<OutBody> {
+    let snapshot = ground.live.take();
+    let accepted = accept::accept(&snapshot, door, request);
+    let identified = accepted.and_then(|arrival| identify::identify(&snapshot, arrival));
+    let (mut run, known) = match identified {
+        Ok(known) => (
+            Run::open(
+                ground,
+                door,
+                Arc::clone(known.tenant()),
+                snapshot,
+                id,
+                &known,
+            ),
+            known,
+        ),
+        Err(turned_away) => {
+            let run = Run::of_nobody(ground, door, snapshot, id, turned_away.endpoint);
+            return respond::turn_away(run, turned_away);
+        }
+    };
+    match stages(&mut run, known).await {
+        Ok(answer) => respond::answer(run, answer),
+        Err(stop) => respond::stop(run, stop.seen_by(door)),
+    }
+}
+
+/// The trip from PEEK to FORWARD. METER and RECORD happen while the answer streams, in its body.
+async fn stages(run: &mut Run, known: identify::Known) -> Result<forward::Answer, Stop> {
+    run.enter(Phase::Admit);
+    // A throttled tenant uploads nothing.
+    admit::glance(run)?;
+    run.enter(Phase::Peek);
+    let asked = peek::peek(run, known).await?;
+    run.enter(Phase::Decide);
+    let allowed = decide::decide(run, asked)?;
+    run.enter(Phase::Admit);
+    let admitted = admit::admit(run, &allowed).await?;
+    run.enter(Phase::Route);
+    let route = route::route(run, &allowed)?;
+    run.enter(Phase::Forward);
+    forward::forward(run, allowed, admitted, route).await
+}
+
+fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+fn broken(ground: &Ground, id: RequestId, panic: &str) -> Response<OutBody> {
+    ground.registry.process().panicked();
+    tell(ProcessEvent::PanicCaught {
+        place: "trip",
+        request_id: id,
+        text: panic,
+    });
+    respond::internal(id)
+}

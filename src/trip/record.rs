@@ -1,0 +1,439 @@
+//! RECORD: the end of every trip, exactly once, on every path: the hold is settled to the truth, the meters
+//! moved, the request line written. It is a `Drop`, so that no exit can forget it.
+//! Must never do IO, and never fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::decide::Verdict;
+use super::forward::is_event_stream;
+use super::identify::Known;
+use super::{Door, Ground, Refusal};
+use crate::limits::{Account, Hold};
+use crate::meters::Direction;
+use crate::snapshot::{Policy, Rule, Snapshot, Tenant, Upstream};
+use crate::spine::{Fact, Note, Spine};
+use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage};
+use crate::upstream::Sent;
+use crate::wire::dialect::asked::Asked;
+use crate::wire::dialect::tally::Meter;
+
+/// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
+pub(super) struct Run {
+    ground: Arc<Ground>,
+    door: Arc<Door>,
+    spine: Spine,
+    phase: Phase,
+    ending: Option<Ending>,
+    endpoint: Endpoint,
+    upstream: Option<Arc<Upstream>>,
+    question: Question,
+    answer: Answered,
+    hold: Option<Hold>,
+    sent: Sent,
+    queue_wait: Option<Duration>,
+    code: Option<Code>,
+    rule: Option<Arc<Rule>>,
+}
+
+/// What was asked.
+#[derive(Default)]
+struct Question {
+    model: Option<Box<str>>,
+    model_sent: Option<Box<str>>,
+    stream: bool,
+    retry: Option<u64>,
+    input_estimate: u64,
+}
+
+/// What came back.
+#[derive(Default)]
+struct Answered {
+    status: Option<StatusCode>,
+    left_at: Option<Boot>,
+    head_at: Option<Boot>,
+    first_at: Option<Boot>,
+    bytes: u64,
+    is_stream: bool,
+    meter: Option<Meter>,
+}
+
+impl Run {
+    /// A trip of a known tenant.
+    pub(super) fn open(
+        ground: &Arc<Ground>,
+        door: &Arc<Door>,
+        tenant: Arc<Tenant>,
+        snapshot: Arc<Snapshot>,
+        id: RequestId,
+        known: &Known,
+    ) -> Self {
+        let mut run = Self::start(ground, door, tenant, snapshot, id);
+        run.endpoint = known.target.endpoint;
+        run.upstream = Some(Arc::clone(&known.target.upstream));
+        let retry = known.parts.headers.get("x-stainless-retry-count");
+        run.question.retry = retry
+            .and_then(|count| count.to_str().ok())
+            .and_then(|count| count.parse().ok());
+        run
+    }
+
+    /// A trip of nobody, to be refused.
+    pub(super) fn of_nobody(
+        ground: &Arc<Ground>,
+        door: &Arc<Door>,
+        snapshot: Arc<Snapshot>,
+        id: RequestId,
+        endpoint: Endpoint,
+    ) -> Self {
+        let nobody = Arc::clone(snapshot.nobody());
+        let mut run = Self::start(ground, door, nobody, snapshot, id);
+        run.endpoint = endpoint;
+        run.phase = Phase::Identify;
+        run
+    }
+
+    fn start(
+        ground: &Arc<Ground>,
+        door: &Arc<Door>,
+        tenant: Arc<Tenant>,
+        snapshot: Arc<Snapshot>,
+        id: RequestId,
+    ) -> Self {
+        let at = (ground.clock.boot(), ground.clock.wall());
+        let spine = Spine::open(tenant, snapshot, id, at);
+        spine.meters().opened();
+        door.enter();
+        ground.shutdown.enter();
+        Self {
+            ground: Arc::clone(ground),
+            door: Arc::clone(door),
+            spine,
+            phase: Phase::Accept,
+            ending: None,
+            endpoint: Endpoint::Other,
+            upstream: None,
+            question: Question::default(),
+            answer: Answered::default(),
+            hold: None,
+            sent: Sent::default(),
+            queue_wait: None,
+            code: None,
+            rule: None,
+        }
+    }
+
+    pub(super) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(super) fn spine(&self) -> &Spine {
+        &self.spine
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        self.spine.snapshot()
+    }
+
+    pub(super) fn tenant(&self) -> &Arc<Tenant> {
+        self.spine.tenant()
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        self.spine.tenant().policy()
+    }
+
+    pub(super) fn account(&self) -> &Arc<Account> {
+        self.spine.tenant().account()
+    }
+
+    pub(super) fn upstream(&self) -> Option<&Arc<Upstream>> {
+        self.upstream.as_ref()
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    pub(super) fn now(&self) -> Boot {
+        self.ground.clock.boot()
+    }
+
+    pub(super) fn until(&self, when: Boot) -> Duration {
+        when.since(self.now())
+    }
+
+    /// The trip has come to this step.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// What is asked is known.
+    pub(super) fn asks(&mut self, asked: &Asked) {
+        self.question.model = asked.model().map(|model| clip(model));
+        self.question.stream = asked.stream;
+        self.question.input_estimate = asked.input_estimate;
+    }
+
+    /// What will be sent is known.
+    pub(super) fn sends(&mut self, verdict: &Verdict) {
+        self.question.model_sent = Some(clip(&verdict.model));
+    }
+
+    /// The trip begins to wait in the queue.
+    pub(super) fn wait(&self) -> Boot {
+        self.spine.meters().queued();
+        self.now()
+    }
+
+    /// The wait that began then is over.
+    pub(super) fn waited(&mut self, since: Boot) {
+        let waited = self.now().since(since);
+        self.spine.meters().dequeued(waited);
+        self.queue_wait = Some(waited);
+    }
+
+    /// The trip holds a place in the tenant's limits, until its end.
+    pub(super) fn holds(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+    }
+
+    /// The request is about to leave.
+    pub(super) fn leaves(&mut self) {
+        self.answer.left_at = Some(self.now());
+    }
+
+    /// The answer's head is here.
+    pub(super) fn answered(&mut self, response: &Response<Incoming>, meter: Option<Meter>) {
+        self.answer.head_at = Some(self.now());
+        self.answer.status = Some(response.status());
+        self.answer.is_stream = is_event_stream(response.headers());
+        self.answer.meter = meter;
+        self.phase = Phase::Meter;
+    }
+
+    /// A piece of the answer's body, before anything is taken out of it. Says when it came.
+    pub(super) fn tally(&mut self, piece: &[u8]) -> Boot {
+        let now = self.now();
+        if self.answer.first_at.is_none() {
+            self.answer.first_at = Some(now);
+        }
+        if let Some(meter) = &mut self.answer.meter {
+            meter.push(piece);
+        }
+        now
+    }
+
+    /// Bytes that went to the caller.
+    pub(super) fn delivered(&mut self, bytes: usize) {
+        self.answer.bytes = self.answer.bytes.saturating_add(bytes as u64);
+    }
+
+    /// Whether the answer is a stream of events.
+    pub(super) fn is_event_stream(&self) -> bool {
+        self.answer.is_stream
+    }
+
+    /// Whether it is one, and its usage is read.
+    pub(super) fn is_metered_stream(&self) -> bool {
+        self.answer.is_stream && self.answer.meter.is_some()
+    }
+
+    /// How many events of the answer have passed.
+    pub(super) fn events(&self) -> u64 {
+        self.answer
+            .meter
+            .as_ref()
+            .map_or(0, |meter| meter.facts().events)
+    }
+
+    /// The trip ends like this; the first call decides.
+    pub(super) fn ends(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
+    /// The trip ends with this refusal.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.ends(Ending::Refused);
+        self.code = Some(refusal.code);
+        self.rule.clone_from(&refusal.rule);
+        self.answer.status = StatusCode::from_u16(refusal.code.status()).ok();
+    }
+
+    /// The trip ends with this code, and like this.
+    pub(super) fn fails(&mut self, code: Code, ending: Ending) {
+        self.ends(ending);
+        self.code = Some(code);
+        if self.answer.status.is_none() {
+            self.answer.status = StatusCode::from_u16(code.status()).ok();
+        }
+    }
+
+    /// What was used. An answer of another kind than success, or without tokens, used none; a request that
+    /// left and was never answered is taken to have been read.
+    fn usage(&self) -> Option<Counted<Usage>> {
+        let input = self.question.input_estimate;
+        if self.answer.head_at.is_none() && self.sent.bytes() > 0 && input > 0 {
+            return Some(Counted::Estimated(Usage {
+                input,
+                ..Usage::default()
+            }));
+        }
+        self.answer.meter.as_ref().map(|meter| meter.usage(input))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let now = self.now();
+        if std::thread::panicking() {
+            self.ending = Some(Ending::Broken);
+        }
+        let ending = *self.ending.get_or_insert(Ending::CallerGone);
+        let usage = self.usage();
+        if let Some(hold) = &mut self.hold {
+            let spent = usage.map(Counted::value).unwrap_or_default();
+            hold.settle(now, spent.input, spent.output);
+        }
+        self.ground.totals.add(ending, usage);
+        let meters = self.spine.meters();
+        meters.request(self.endpoint, ending);
+        if let Some(code) = self.code {
+            meters.refusal(code);
+        }
+        if let Some(usage) = usage {
+            meters.tokens(usage);
+        }
+        meters.duration(now.since(self.spine.started()));
+        if let Some(first) = self.answer.first_at {
+            meters.first_token(first.since(self.spine.started()));
+        }
+        meters.bytes(Direction::Request, self.sent.bytes());
+        meters.bytes(Direction::Response, self.answer.bytes);
+        meters.closed();
+        if let Some(log) = &self.ground.log {
+            log.note(Note::of(&self.spine, now, self.facts(ending, usage)));
+        }
+        self.door.leave();
+        self.ground.shutdown.leave();
+    }
+}
+
+impl Run {
+    /// The members of the request line.
+    fn facts(&self, ending: Ending, usage: Option<Counted<Usage>>) -> Vec<(&'static str, Fact)> {
+        let mut facts = Vec::with_capacity(24);
+        facts.push(("endpoint", Fact::Word(self.endpoint.as_str())));
+        if let Some(upstream) = &self.upstream {
+            facts.push(("upstream", Fact::Text(upstream.name.as_str().into())));
+        }
+        self.question_facts(&mut facts);
+        facts.push(("ending", Fact::Word(ending.as_str())));
+        facts.push(("ended_in", Fact::Word(self.phase.as_str())));
+        if let Some(status) = self.answer.status {
+            facts.push(("status", Fact::Number(u64::from(status.as_u16()))));
+        }
+        if let Some(code) = self.code {
+            facts.push(("code", Fact::Word(code.as_str())));
+        }
+        if let Some(rule) = &self.rule {
+            facts.push(("rule", Fact::Text(rule.to_string().into())));
+        }
+        self.answer_facts(&mut facts);
+        if let Some(usage) = usage {
+            usage_facts(&mut facts, usage);
+        }
+        facts
+    }
+
+    fn question_facts(&self, facts: &mut Vec<(&'static str, Fact)>) {
+        let question = &self.question;
+        if let Some(model) = &question.model {
+            facts.push(("model", Fact::Text(model.clone())));
+        }
+        if let Some(sent) = &question.model_sent
+            && question.model.as_ref() != Some(sent)
+        {
+            facts.push(("model_sent", Fact::Text(sent.clone())));
+        }
+        if question.stream {
+            facts.push(("stream", Fact::Word("yes")));
+        }
+        if let Some(retry) = question.retry.filter(|retry| *retry > 0) {
+            facts.push(("retry", Fact::Number(retry)));
+        }
+        if let Some(waited) = self.queue_wait {
+            facts.push(("queue_wait_us", micros(waited)));
+        }
+        if let Some(upstream) = self
+            .upstream
+            .as_ref()
+            .filter(|_| self.answer.left_at.is_some())
+        {
+            let source = if upstream.credential.is_some() {
+                "upstream"
+            } else {
+                "agent"
+            };
+            facts.push(("key_source", Fact::Word(source)));
+        }
+    }
+
+    fn answer_facts(&self, facts: &mut Vec<(&'static str, Fact)>) {
+        let answer = &self.answer;
+        facts.push(("request_bytes", Fact::Number(self.sent.bytes())));
+        facts.push(("response_bytes", Fact::Number(answer.bytes)));
+        let model = answer
+            .meter
+            .as_ref()
+            .and_then(|meter| meter.facts().model.map(clip));
+        if let Some(model) = model
+            && Some(&model) != self.question.model_sent.as_ref()
+        {
+            facts.push(("model_answered", Fact::Text(model)));
+        }
+        let since = |at: Option<Boot>| at.map(|at| micros(at.since(self.spine.started())));
+        for (name, at) in [
+            ("left_us", answer.left_at),
+            ("head_us", answer.head_at),
+            ("first_us", answer.first_at),
+        ] {
+            facts.extend(since(at).map(|fact| (name, fact)));
+        }
+    }
+}
+
+fn usage_facts(facts: &mut Vec<(&'static str, Fact)>, counted: Counted<Usage>) {
+    let usage = counted.value();
+    facts.push(("input_tokens", Fact::Number(usage.input)));
+    facts.push(("output_tokens", Fact::Number(usage.output)));
+    for (name, value) in [
+        ("cache_read_tokens", usage.cache_read),
+        ("cache_write_tokens", usage.cache_write),
+        ("reasoning_tokens", usage.reasoning),
+    ] {
+        if value > 0 {
+            facts.push((name, Fact::Number(value)));
+        }
+    }
+    facts.push(("usage", Fact::Word(counted.source())));
+}
+
+fn micros(span: Duration) -> Fact {
+    Fact::Number(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// A name from outside, bounded for the record.
+fn clip(text: &str) -> Box<str> {
+    match text.char_indices().nth(128) {
+        Some((end, _)) => text[..end].into(),
+        None => text.into(),
+    }
+}

@@ -1,0 +1,271 @@
+//! The heads of what the caller gets: the upstream's answer with the tenant's own limits in place of the
+//! provider's, or a refusal in the provider's shape. The one place that renders a stop.
+//! Must never say more to a caller than its tenant may know.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+
+use super::identify::TurnedAway;
+use super::meter::{MeteredBody, OutBody};
+use super::record::Run;
+use super::{Refusal, Stop, forward};
+use crate::limits::{Dimension, Level, Levels};
+use crate::snapshot::Standing;
+use crate::units::{Code, Dialect, Ending, RequestId, Wall};
+use crate::wire::error_body::{self, RefusalDetail};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("outrigger-request-id");
+const CODE: HeaderName = HeaderName::from_static("outrigger-code");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Carries an upstream's answer back. The run goes into its body.
+pub(super) fn answer(run: Run, answer: forward::Answer) -> Response<OutBody> {
+    let forward::Answer {
+        response,
+        line,
+        filter,
+        method,
+    } = answer;
+    let (parts, body) = response.into_parts();
+    let mut headers = parts.headers;
+    forward::strip_answer(&mut headers);
+    if filter.is_some() {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    headers.insert(REQUEST_ID, id_value(run.spine().id()));
+    limits(&run, &mut headers);
+    let patience = run
+        .upstream()
+        .map_or(Duration::MAX, |upstream| upstream.patience.between_bytes);
+    let body = if is_bodiless(&method, parts.status) || body.is_end_stream() {
+        let mut run = run;
+        run.ends(Ending::Complete);
+        line.put_back();
+        OutBody::Empty
+    } else {
+        OutBody::Metered(Box::new(MeteredBody::new(
+            run, body, line, filter, patience,
+        )))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Messages that have no body whatever their head says (RFC 9112 §6.3).
+fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Refuses somebody who could not be identified, on the record of `_nobody`.
+pub(super) fn turn_away(run: Run, away: TurnedAway) -> Response<OutBody> {
+    refuse(run, away.refusal, away.dialect)
+}
+
+/// Renders the stop of a trip.
+pub(super) fn stop(mut run: Run, stop: Stop) -> Response<OutBody> {
+    let dialect = run.upstream().map(|upstream| upstream.dialect);
+    match stop {
+        Stop::Refused(refusal) => refuse(run, refusal, dialect),
+        Stop::Failed(fault) => {
+            let refusal = Refusal::new(fault.code(), fault.text());
+            run.fails(refusal.code, Ending::UpstreamFailed);
+            refuse(run, refusal, dialect)
+        }
+        Stop::Gone => {
+            run.ends(Ending::CallerGone);
+            let text = "the request body broke off";
+            refuse(
+                run,
+                Refusal::new(Code::BodyMalformed, text).closing(),
+                dialect,
+            )
+        }
+    }
+}
+
+fn refuse(mut run: Run, refusal: Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
+    run.refused(&refusal);
+    let id = run.spine().id();
+    let retry_after = refusal.retry_after();
+    let proven = run.tenant().standing() == Standing::Proven;
+    let rule = refusal.rule.as_ref().map(|rule| rule.to_string());
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let detail = RefusalDetail {
+        tenant: proven.then(|| run.tenant().id().as_str()),
+        rule: rule.as_deref(),
+        limit: refusal.denied.map(|denied| denied.dimension.name()),
+        param: refusal.param,
+        retry_after_ms: retry_after.map(millis),
+        reset_ms: refusal.denied.map(|denied| millis(denied.retry_after)),
+    };
+    let body = error_body::refusal(dialect, refusal.code, &refusal.text, id, &detail);
+    let mut response = own(refusal.code, id, Bytes::from(body));
+    let headers = response.headers_mut();
+    if proven {
+        limits(&run, headers);
+    }
+    if let Some(retry_after) = retry_after {
+        // Rounded up: a client that comes back a moment early would only be refused again.
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        let millis = millis(retry_after).saturating_add(1);
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+    }
+    if refusal.closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The answer to a bug of ours. It has no run: that one was recorded while the stack unwound.
+pub(super) fn internal(id: RequestId) -> Response<OutBody> {
+    let text =
+        "an error inside Outrigger ended this request; its operator finds more in the process log";
+    let body = error_body::refusal(None, Code::Internal, text, id, &RefusalDetail::default());
+    own(Code::Internal, id, Bytes::from(body))
+}
+
+fn own(code: Code, id: RequestId, body: Bytes) -> Response<OutBody> {
+    let mut response = Response::new(OutBody::Full(Some(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(CODE, HeaderValue::from_static(code.as_str()));
+    headers.insert(REQUEST_ID, id_value(id));
+    let retry = if code.retryable() { "true" } else { "false" };
+    headers.insert(SHOULD_RETRY, HeaderValue::from_static(retry));
+    if code.status() == 401 {
+        // RFC 9110 §15.5.2 wants a challenge with every 401.
+        let challenge = HeaderValue::from_static("Bearer realm=\"outrigger\"");
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn id_value(id: RequestId) -> HeaderValue {
+    // Hexadecimal digits and hyphens are always a valid value.
+    HeaderValue::from_bytes(&id.encode()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The tenant's own limits, in the headers of the dialect.
+fn limits(run: &Run, headers: &mut HeaderMap) {
+    let levels = run.account().levels(run.now());
+    match run.upstream().map(|upstream| upstream.dialect) {
+        Some(Dialect::Anthropic) => anthropic_limits(&levels, run.ground().clock.wall(), headers),
+        Some(Dialect::OpenAi) | None => openai_limits(&levels, headers),
+    }
+}
+
+macro_rules! triple {
+    ($prefix:literal, $order:ident, $name:literal) => {
+        triple!(@ $order $prefix, $name)
+    };
+    (@ middle $prefix:literal, $name:literal) => {
+        [
+            HeaderName::from_static(concat!($prefix, "limit-", $name)),
+            HeaderName::from_static(concat!($prefix, "remaining-", $name)),
+            HeaderName::from_static(concat!($prefix, "reset-", $name)),
+        ]
+    };
+    (@ last $prefix:literal, $name:literal) => {
+        [
+            HeaderName::from_static(concat!($prefix, $name, "-limit")),
+            HeaderName::from_static(concat!($prefix, $name, "-remaining")),
+            HeaderName::from_static(concat!($prefix, $name, "-reset")),
+        ]
+    };
+}
+
+fn openai_limits(levels: &Levels, headers: &mut HeaderMap) {
+    let tokens = [
+        Dimension::Tokens,
+        Dimension::InputTokens,
+        Dimension::OutputTokens,
+    ];
+    let tokens = tokens
+        .into_iter()
+        .find_map(|dimension| levels.of(dimension));
+    if let Some(level) = levels.of(Dimension::Requests) {
+        put(
+            headers,
+            triple!("x-ratelimit-", middle, "requests"),
+            &level,
+            go_duration(level.reset),
+        );
+    }
+    if let Some(level) = tokens {
+        put(
+            headers,
+            triple!("x-ratelimit-", middle, "tokens"),
+            &level,
+            go_duration(level.reset),
+        );
+    }
+}
+
+fn anthropic_limits(levels: &Levels, now: Wall, headers: &mut HeaderMap) {
+    for (dimension, names) in [
+        (
+            Dimension::Requests,
+            triple!("anthropic-ratelimit-", last, "requests"),
+        ),
+        (
+            Dimension::Tokens,
+            triple!("anthropic-ratelimit-", last, "tokens"),
+        ),
+        (
+            Dimension::InputTokens,
+            triple!("anthropic-ratelimit-", last, "input-tokens"),
+        ),
+        (
+            Dimension::OutputTokens,
+            triple!("anthropic-ratelimit-", last, "output-tokens"),
+        ),
+    ] {
+        if let Some(level) = levels.of(dimension) {
+            let millis = u64::try_from(level.reset.as_millis()).unwrap_or(u64::MAX);
+            // Whole seconds, rounded up, as the provider writes them.
+            let at = Wall(
+                now.0
+                    .saturating_add(millis)
+                    .div_ceil(1000)
+                    .saturating_mul(1000),
+            );
+            put(headers, names, &level, at.rfc3339_seconds());
+        }
+    }
+}
+
+fn put(headers: &mut HeaderMap, names: [HeaderName; 3], level: &Level, reset: String) {
+    let [limit, remaining, resets] = names;
+    headers.insert(limit, HeaderValue::from(level.limit.most()));
+    headers.insert(remaining, HeaderValue::from(level.remaining));
+    if let Ok(reset) = HeaderValue::try_from(reset) {
+        headers.insert(resets, reset);
+    }
+}
+
+/// A span as OpenAI writes resets: `12ms`, `1s`, `6m0s`.
+fn go_duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}

@@ -1,0 +1,28 @@
+//! ROUTE: whether the upstream asked for is one this tenant may use: by name and by region. Yields [`Route`].
+//! Must never reroute silently: none left is a refusal.
+
+use super::Refusal;
+use super::decide::Allowed;
+use super::record::Run;
+use crate::snapshot::{NoRoute, Route};
+use crate::units::Code;
+
+pub(super) fn route(run: &Run, allowed: &Allowed) -> Result<Route, Refusal> {
+    let upstream = &allowed.target.upstream;
+    run.snapshot()
+        .route(run.tenant(), upstream)
+        .map_err(|no_route| match no_route {
+            NoRoute::Upstream(rule) => {
+                let text = format!("this tenant may not use the upstream `{}`", upstream.name);
+                Refusal::new(Code::EndpointDenied, text).by(&rule)
+            }
+            NoRoute::Region(rule) => {
+                let region = upstream.region.as_deref().unwrap_or("none declared");
+                let text = format!(
+                    "the upstream `{}` is in region `{region}`, which this tenant may not use",
+                    upstream.name
+                );
+                Refusal::new(Code::RegionDenied, text).by(&rule)
+            }
+        })
+}

@@ -1,0 +1,121 @@
+//! Why a trip stops before an answer: a refusal of ours, or a fault on the way to the upstream.
+//! Must never carry what the tenant may not see: every text here is shown to the caller.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Door;
+use crate::limits::Denied;
+use crate::snapshot::Rule;
+use crate::units::Code;
+use crate::upstream::Fault;
+
+/// The end of a trip without an upstream's answer.
+#[derive(Debug)]
+pub enum Stop {
+    /// Outrigger said no.
+    Refused(Refusal),
+    /// The upstream could not be had.
+    Failed(Fault),
+    /// The caller went away while its request was being read.
+    Gone,
+}
+
+impl Stop {
+    /// The same stop in the light of what the head guard found: a body that broke off because its framing was
+    /// faulty is refused for that.
+    pub(super) fn seen_by(self, door: &Door) -> Self {
+        let broke_off = matches!(self, Self::Gone | Self::Failed(Fault::Caller(_)));
+        match door.fault() {
+            Some(fault) if broke_off => Refusal::new(fault.code, fault.what).closing().into(),
+            _ => self,
+        }
+    }
+}
+
+/// A refusal: what, why, which rule, until when.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The stable reason.
+    pub code: Code,
+    /// What the caller is told: what, why, what to do.
+    pub text: Cow<'static, str>,
+    /// The rule that decided.
+    pub rule: Option<Arc<Rule>>,
+    /// The JSON path it is about.
+    pub param: Option<&'static str>,
+    /// The limit that was met.
+    pub denied: Option<Denied>,
+    /// Whether the connection must not be used again.
+    pub closes: bool,
+}
+
+/// A `retry-after` is never longer than this: SDKs sleep for as long as it says.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+impl Refusal {
+    /// A refusal with its reason and text.
+    pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            rule: None,
+            param: None,
+            denied: None,
+            closes: false,
+        }
+    }
+
+    /// The same, by this rule.
+    #[must_use]
+    pub fn by(mut self, rule: &Arc<Rule>) -> Self {
+        self.rule = Some(Arc::clone(rule));
+        self
+    }
+
+    /// The same, about this member of the request.
+    #[must_use]
+    pub fn about(mut self, param: &'static str) -> Self {
+        self.param = Some(param);
+        self
+    }
+
+    /// The same; the connection is closed after it.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+
+    /// A limit was met.
+    pub fn limited(code: Code, denied: Denied, text: String) -> Self {
+        Self {
+            denied: Some(denied),
+            ..Self::new(code, text)
+        }
+    }
+
+    /// When trying again makes sense; only for what waiting can help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if !self.code.retryable() {
+            return None;
+        }
+        let wanted = self
+            .denied
+            .map_or(Duration::from_secs(1), |denied| denied.retry_after);
+        Some(wanted.min(LONGEST_RETRY))
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}

@@ -1,0 +1,122 @@
+//! The refusal codes: one stable kebab-case word per reason, used in the header `outrigger-code`,
+//! the log, the metric label and the error body. Must never be renamed once released.
+
+/// Who has to act for the refusal to go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The tenant's agent sent something it may not or cannot send.
+    Tenant,
+    /// The provider.
+    Upstream,
+    /// Whoever writes the configuration.
+    Operator,
+    /// A bug of Outrigger.
+    Outrigger,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $variant:ident $word:literal $status:literal $blame:ident $retry:literal;)*) => {
+        /// Why Outrigger itself answered. `status` is the HTTP status of the refusal (RFC 9110 §15),
+        /// `retryable` whether the same request may succeed later without anybody changing anything.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($(#[doc = $doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the trip.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable word.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word,)* } }
+
+            /// The HTTP status the refusal is sent with.
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
+
+            /// Who has to act.
+            pub const fn blame(self) -> Blame { match self { $(Self::$variant => Blame::$blame,)* } }
+
+            /// Whether waiting alone can help; becomes `x-should-retry`.
+            pub const fn retryable(self) -> bool { match self { $(Self::$variant => $retry,)* } }
+        }
+    };
+}
+
+codes! {
+    /// The request head breaks RFC 9112 (line endings, names, values, folding, request line).
+    HeadMalformed "head-malformed" 400 Tenant false;
+    /// Transfer-Encoding and Content-Length together, repeated, or unreadable (RFC 9112 §6).
+    FramingConflict "framing-conflict" 400 Tenant false;
+    /// A transfer coding other than `chunked` (RFC 9112 §6.1).
+    CodingUnsupported "coding-unsupported" 501 Tenant false;
+    /// The head is over the byte or field limit (RFC 6585 §5).
+    HeadTooLarge "head-too-large" 431 Tenant false;
+    /// The request target is over its limit (RFC 9110 §15.5.15).
+    TargetTooLong "target-too-long" 414 Tenant false;
+    /// Not HTTP/1.1 or HTTP/1.0 (RFC 9110 §15.6.6).
+    VersionUnsupported "version-unsupported" 505 Tenant false;
+    /// The head did not arrive in time (RFC 9110 §15.5.9).
+    HeadTimeout "head-timeout" 408 Tenant false;
+    /// `Host` names something this listener does not answer for.
+    HostDenied "host-denied" 403 Tenant false;
+    /// A browser's `Origin` is not allowed here.
+    OriginDenied "origin-denied" 403 Tenant false;
+    /// A protocol upgrade or CONNECT, which this version does not carry.
+    UpgradeDenied "upgrade-denied" 403 Tenant false;
+    /// No credential where one is required.
+    IdentityMissing "identity-missing" 401 Tenant false;
+    /// A credential nobody here has.
+    IdentityUnknown "identity-unknown" 401 Tenant false;
+    /// Two proofs that do not name the same tenant.
+    IdentityConflict "identity-conflict" 403 Tenant false;
+    /// The first path segment names no upstream, or a bare path fits several.
+    UpstreamUnknown "upstream-unknown" 404 Tenant false;
+    /// The path cannot be read in one way only (encoded slashes, dot segments, control bytes).
+    PathAmbiguous "path-ambiguous" 400 Tenant false;
+    /// The body is over the tenant's allowance.
+    BodyTooLarge "body-too-large" 413 Tenant false;
+    /// The body is not the JSON document the endpoint takes.
+    BodyMalformed "body-malformed" 400 Tenant false;
+    /// A governed key stands twice, or in another letter case: two parsers could read it differently.
+    BodyAmbiguous "body-ambiguous" 400 Tenant false;
+    /// The JSON nests deeper than the limit.
+    BodyTooDeep "body-too-deep" 400 Tenant false;
+    /// The body is compressed or not JSON: it cannot be governed.
+    BodyEncoding "body-encoding" 415 Tenant false;
+    /// The body did not arrive in time.
+    BodyTimeout "body-timeout" 408 Tenant false;
+    /// The endpoint is not open to this tenant.
+    EndpointDenied "endpoint-denied" 403 Tenant false;
+    /// The model is not allowed for this tenant.
+    ModelDenied "model-denied" 403 Tenant false;
+    /// No model is named, and the policy has no default.
+    ModelMissing "model-missing" 400 Tenant false;
+    /// A tool that runs at the provider (or a route around the model rules) is not allowed.
+    HostedToolDenied "hosted-tool-denied" 403 Tenant false;
+    /// Work that goes on after the answer is not allowed.
+    BackgroundDenied "background-denied" 403 Tenant false;
+    /// A reference to state kept at the provider, where tenants share a credential.
+    ReferenceDenied "reference-denied" 403 Tenant false;
+    /// No upstream in a region this tenant may use.
+    RegionDenied "region-denied" 403 Tenant false;
+    /// A rate limit of the tenant (requests or tokens).
+    RateLimited "rate-limited" 429 Tenant true;
+    /// All of the tenant's slots are taken and its queue is full.
+    QueueFull "queue-full" 429 Tenant true;
+    /// Waited in the tenant's queue for as long as its policy allows.
+    QueueTimeout "queue-timeout" 429 Tenant true;
+    /// The upstream refused the connection or its name does not resolve.
+    UpstreamUnreachable "upstream-unreachable" 502 Upstream true;
+    /// TLS with the upstream failed.
+    UpstreamTls "upstream-tls" 502 Operator false;
+    /// The upstream did not answer in time.
+    UpstreamTimeout "upstream-timeout" 504 Upstream true;
+    /// The upstream broke off before an answer, or answered outside HTTP.
+    UpstreamInvalid "upstream-invalid" 502 Upstream false;
+    /// The sidecar is out of a bounded resource.
+    Overloaded "overloaded" 503 Operator true;
+    /// The sidecar is shutting down.
+    Draining "draining" 503 Operator true;
+    /// A running answer was stopped by the sidecar (in mid-stream).
+    Cut "cut" 503 Operator false;
+    /// A bug of Outrigger; its detail is in the process log only.
+    Internal "internal" 500 Outrigger false;
+}

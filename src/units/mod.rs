@@ -1,0 +1,18 @@
+//! Floor 0, values: the closed vocabularies and the newtypes everything else is written in.
+//! Must never do IO, read a clock, or know a tenant's policy.
+
+pub mod clock;
+pub mod code;
+pub mod endpoint;
+pub mod ids;
+pub mod secret;
+pub mod tokens;
+pub mod words;
+
+pub use clock::{Boot, Clock, Wall};
+pub use code::{Blame, Code};
+pub use endpoint::Endpoint;
+pub use ids::{IdError, IdSource, RequestId, TenantId, UpstreamName};
+pub use secret::Secret;
+pub use tokens::{Counted, Tokens, Usage};
+pub use words::{Dialect, Ending, Phase};

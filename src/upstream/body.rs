@@ -1,0 +1,134 @@
+//! The body of a request on its way to an upstream: held and replayed byte for byte, or streamed straight
+//! through. Must never change a byte, and never hold one that the caller of `trip/peek` did not hold.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::units::Code;
+
+/// How many body bytes have gone towards the upstream; shared with the request's record.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<AtomicU64>);
+
+impl Sent {
+    /// The count so far.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A request body on its way out.
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// Scanned and held; the pieces are sent in order.
+    Held {
+        /// What is still to be sent.
+        pieces: VecDeque<Bytes>,
+        /// Bytes still to be sent.
+        left: u64,
+        /// The count for the record.
+        sent: Sent,
+    },
+    /// Passed through as it arrives.
+    Streamed {
+        /// The caller's body.
+        from: Incoming,
+        /// The count for the record.
+        sent: Sent,
+    },
+}
+
+/// Why a caller's body could not be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFault {
+    /// It broke off.
+    BrokenOff,
+}
+
+impl BodyFault {
+    /// The refusal code.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::BrokenOff => Code::BodyMalformed,
+        }
+    }
+
+    /// What to say.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::BrokenOff => "the request body broke off",
+        }
+    }
+}
+
+impl std::fmt::Display for BodyFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl std::error::Error for BodyFault {}
+
+impl RequestBody {
+    /// A held body.
+    pub fn held(pieces: VecDeque<Bytes>, sent: Sent) -> Self {
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self::Held { pieces, left, sent }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Held { pieces, left, sent } => Poll::Ready(pieces.pop_front().map(|piece| {
+                *left = left.saturating_sub(piece.len() as u64);
+                sent.add(piece.len());
+                Ok(Frame::data(piece))
+            })),
+            Self::Streamed { from, sent } => Pin::new(from).poll_frame(cx).map(|next| {
+                next.map(|frame| {
+                    let frame = frame.map_err(|_| BodyFault::BrokenOff)?;
+                    if let Some(data) = frame.data_ref() {
+                        sent.add(data.len());
+                    }
+                    Ok(frame)
+                })
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Held { pieces, .. } => pieces.is_empty(),
+            Self::Streamed { from, .. } => from.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Held { left, .. } => SizeHint::with_exact(*left),
+            Self::Streamed { from, .. } => from.size_hint(),
+        }
+    }
+}

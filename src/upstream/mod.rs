@@ -1,0 +1,111 @@
+//! Floor 5: the way out to model providers. Takes a [`Pass`], which only a decided, admitted and routed
+//! request has; must never dial for anybody else, and never share a connection between tenants.
+
+mod body;
+mod connect;
+mod fault;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+pub use body::{BodyFault, RequestBody, Sent};
+pub use fault::Fault;
+pub use pool::{Line, Pool};
+
+use crate::meters::{ConnectResult, Registry};
+use crate::spine::Pass;
+use crate::units::Clock;
+
+/// Sends requests upstream, over the connections of the tenant that the pass names.
+pub struct Dialer {
+    pool: Arc<Pool>,
+    meters: Arc<Registry>,
+}
+
+/// An upstream's answer: its head, its body still on the wire, and the connection it comes over.
+pub struct Answer {
+    /// Status, headers and the running body.
+    pub response: Response<Incoming>,
+    /// The connection, to be given back when the body has ended cleanly.
+    pub line: Line,
+}
+
+impl Dialer {
+    /// A dialer with an empty pool that keeps at most `idle` connections open between requests.
+    pub fn new(idle: usize, clock: Arc<dyn Clock>, meters: Arc<Registry>) -> Self {
+        Self {
+            pool: Pool::new(idle, clock, Arc::clone(&meters)),
+            meters,
+        }
+    }
+
+    /// The pool, for its keeper.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Sends one request and waits for the answer's head.
+    ///
+    /// A pooled connection that turns out closed before the request was written is replaced, once per such
+    /// connection; a request of which a byte may have left is never sent twice.
+    ///
+    /// # Errors
+    /// [`Fault`]: the name, the connection, TLS, the time or the answer.
+    pub async fn send(&self, pass: Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
+        let mut request = request;
+        loop {
+            let (mut line, reused) = match self.pool.take(pass.key()) {
+                Some(line) => (line, true),
+                None => (self.open(&pass).await?, false),
+            };
+            if !line.ready().await {
+                if reused {
+                    continue;
+                }
+                return Err(Fault::Broken(
+                    "the upstream closed a new connection at once",
+                ));
+            }
+            let patience = pass.upstream().patience.first_byte;
+            match timed(patience, line.send(request)).await? {
+                Ok(response) => return Ok(Answer { response, line }),
+                Err(mut unsent) => match unsent.take_message() {
+                    Some(back) if reused => request = back,
+                    _ => return Err(Fault::of_send(&unsent.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn open(&self, pass: &Pass) -> Result<Line, Fault> {
+        let limit = pass.upstream().patience.connect;
+        let opened = match timeout(limit, connect::open(pass, &self.pool)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Fault::ConnectTimeout),
+        };
+        self.meters.process().upstream_connect(result_of(&opened));
+        opened
+    }
+}
+
+async fn timed<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Fault> {
+    timeout(limit, work)
+        .await
+        .map_err(|_| Fault::FirstByteTimeout)
+}
+
+fn result_of(opened: &Result<Line, Fault>) -> ConnectResult {
+    match opened {
+        Ok(_) => ConnectResult::Ok,
+        Err(Fault::Resolve(_)) => ConnectResult::Resolve,
+        Err(Fault::Connect(_)) => ConnectResult::Refused,
+        Err(Fault::ConnectTimeout | Fault::FirstByteTimeout) => ConnectResult::Timeout,
+        Err(Fault::Tls(_)) => ConnectResult::Tls,
+        Err(Fault::Broken(_) | Fault::Caller(_)) => ConnectResult::Other,
+    }
+}

@@ -1,0 +1,338 @@
+//! OpenAI's tables: endpoints, governed request members, where answers report usage.
+//! Compatible servers are read by the same tables. Must never hold logic that Anthropic needs too.
+
+use std::sync::LazyLock;
+
+use http::Method;
+use memchr::memmem::Finder;
+
+use super::asked::{Governed, ReferenceKind, Role};
+use super::needle::key;
+use super::tally::{Answer, Fact, Word};
+use crate::units::{Dialect, Endpoint};
+
+/// The endpoint of a method and the first three path segments after `/v1` (empty where there are fewer).
+pub(super) fn endpoint(method: &Method, segments: &[&str; 3]) -> Endpoint {
+    let post = method == Method::POST;
+    match *segments {
+        ["chat", "completions", ""] if post => Endpoint::ChatCompletions,
+        ["responses", "", ""] if post => Endpoint::Responses,
+        // Stored completions are state too: listing, reading, changing and deleting them.
+        ["chat", "completions", _] | ["responses" | "conversations", ..] => Endpoint::ResponseState,
+        ["embeddings", "", ""] if post => Endpoint::Embeddings,
+        ["completions", "", ""] if post => Endpoint::Completions,
+        ["moderations", "", ""] if post => Endpoint::Moderations,
+        ["models", ..] => super::path::models(method),
+        ["images", ..] => Endpoint::Images,
+        ["audio", ..] => Endpoint::Audio,
+        ["videos", ..] => Endpoint::Videos,
+        ["files" | "uploads", ..] => Endpoint::Files,
+        ["vector_stores", ..] => Endpoint::VectorStores,
+        ["containers", ..] => Endpoint::Containers,
+        ["skills", ..] => Endpoint::Skills,
+        ["batches", ..] => Endpoint::Batches,
+        ["fine_tuning" | "evals" | "graders", ..] => Endpoint::Training,
+        ["realtime" | "live", ..] => Endpoint::Realtime,
+        ["assistants" | "threads", ..] => Endpoint::Assistants,
+        [
+            "organization" | "organizations" | "projects" | "webhook_endpoints" | "safety"
+            | "user_profiles",
+            ..,
+        ] => Endpoint::Administration,
+        _ => Endpoint::Other,
+    }
+}
+
+/// The governed members of an endpoint's requests.
+pub(super) fn governed(endpoint: Endpoint) -> Option<&'static Governed> {
+    macro_rules! table {
+        ($endpoint:ident: $($rows:ident)*) => {{
+            static TABLE: LazyLock<Governed> = LazyLock::new(|| {
+                Governed::compile(Dialect::OpenAi, Endpoint::$endpoint, &[$($rows),*])
+            });
+            Some(&*TABLE)
+        }};
+    }
+    match endpoint {
+        Endpoint::ChatCompletions => table!(ChatCompletions: MODEL STREAM CHAT TOOLS TAGS CACHE),
+        Endpoint::Responses => table!(Responses: MODEL RESPONSES RESPONSES_TOOLS TOOLS TAGS CACHE),
+        Endpoint::Completions => table!(Completions: MODEL STREAM COMPLETIONS TAGS),
+        Endpoint::Embeddings => table!(Embeddings: MODEL TAGS),
+        Endpoint::Moderations => table!(Moderations: MODEL TAGS),
+        _ => None,
+    }
+}
+
+/// Whether a tool of this type runs at the provider. What is not known to run at the client does; so does
+/// `shell`, unless its `environment` says `local`.
+pub(super) fn is_hosted(kind: &str) -> bool {
+    const CLIENT: [&str; 7] = [
+        "function",
+        "custom",
+        "namespace",
+        "apply_patch",
+        "local_shell",
+        "computer",
+        "computer_use_preview",
+    ];
+    !CLIENT.contains(&kind)
+}
+
+type Rows = &'static [(&'static str, Role)];
+
+const MODEL: Rows = &[
+    ("$.model", Role::Model),
+    // Fallback lists of compatible routers.
+    ("$.models", Role::List),
+    ("$.models[*]", Role::OtherModel),
+    ("$.fallbacks", Role::List),
+    ("$.fallbacks[*]", Role::Fallback),
+    ("$.fallbacks[*].model", Role::OtherModel),
+];
+
+const STREAM: Rows = &[
+    ("$.stream", Role::Stream),
+    ("$.stream_options", Role::StreamOptions),
+    ("$.stream_options.include_usage", Role::IncludeUsage),
+    ("$.max_tokens", Role::OutputCap),
+    ("$.n", Role::Choices),
+];
+
+const CHAT: Rows = &[
+    ("$.max_completion_tokens", Role::OutputCap),
+    ("$.web_search_options", Role::Hosted("web_search_options")),
+    // Hosted searches of compatible servers.
+    ("$.search_parameters", Role::Hosted("search_parameters")),
+    ("$.plugins", Role::Hosted("plugins")),
+    ("$.store", Role::Store),
+    (
+        "$.messages[*].content[*].file.file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.messages[*].audio.id",
+        Role::Reference(ReferenceKind::Audio),
+    ),
+];
+
+const COMPLETIONS: Rows = &[("$.best_of", Role::Choices)];
+
+const TOOLS: Rows = &[
+    ("$.tools", Role::List),
+    ("$.tools[*]", Role::Tool),
+    ("$.tools[*].type", Role::ToolKind),
+    ("$.tools[*].tools[*].type", Role::NestedToolKind),
+];
+
+const RESPONSES: Rows = &[
+    ("$.stream", Role::Stream),
+    ("$.max_output_tokens", Role::OutputCap),
+    ("$.prompt", Role::StoredPrompt),
+    ("$.background", Role::Background),
+    (
+        "$.background_options.continuation_id",
+        Role::Reference(ReferenceKind::Continuation),
+    ),
+    ("$.store", Role::Store),
+    (
+        "$.previous_response_id",
+        Role::Reference(ReferenceKind::Response),
+    ),
+    (
+        "$.conversation",
+        Role::ReferenceOrObject(ReferenceKind::Conversation),
+    ),
+    (
+        "$.conversation.id",
+        Role::Reference(ReferenceKind::Conversation),
+    ),
+    ("$.input[*].type", Role::ItemKind),
+    ("$.input[*].id", Role::ItemId),
+    (
+        "$.input[*].content[*].file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.input[*].output[*].file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.input[*].output.file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+];
+
+const RESPONSES_TOOLS: Rows = &[
+    // Tools that an item of the input brings along.
+    ("$.input[*].tools[*].type", Role::NestedToolKind),
+    ("$.input[*].tools[*].tools[*].type", Role::NestedToolKind),
+    ("$.tools[*].model", Role::OtherModel),
+    (
+        "$.tools[*].vector_store_ids",
+        Role::Reference(ReferenceKind::VectorStore),
+    ),
+    (
+        "$.tools[*].container",
+        Role::ReferenceOrObject(ReferenceKind::Container),
+    ),
+    (
+        "$.tools[*].container.file_ids",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.tools[*].container.skills[*].skill_id",
+        Role::Reference(ReferenceKind::Skill),
+    ),
+    ("$.tools[*].environment.type", Role::ShellPlace),
+    (
+        "$.tools[*].environment.container_id",
+        Role::Reference(ReferenceKind::Container),
+    ),
+    (
+        "$.tools[*].environment.file_ids",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.tools[*].environment.skills[*].skill_id",
+        Role::Reference(ReferenceKind::Skill),
+    ),
+    (
+        "$.tools[*].input_image_mask.file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+];
+
+const CACHE: Rows = &[
+    ("$.prompt_cache_key", Role::CacheKey),
+    (
+        "$.prompt_cache_options.comparison_response_id",
+        Role::Reference(ReferenceKind::Response),
+    ),
+];
+
+/// Who the end user is, and every common spelling of a tenant in `metadata`; any other spelling that differs
+/// only in letter case is ambiguous.
+const TAGS: Rows = &[
+    ("$.user", Role::User),
+    ("$.safety_identifier", Role::SafetyIdentifier),
+    ("$.metadata", Role::Metadata),
+    ("$.metadata.tenant", Role::TenantMetadata),
+    ("$.metadata.Tenant", Role::TenantMetadata),
+    ("$.metadata.TENANT", Role::TenantMetadata),
+    ("$.metadata.tenant_id", Role::TenantMetadata),
+    ("$.metadata.TENANT_ID", Role::TenantMetadata),
+    ("$.metadata.tenant-id", Role::TenantMetadata),
+    ("$.metadata.tenantid", Role::TenantMetadata),
+    ("$.metadata.tenantId", Role::TenantMetadata),
+    ("$.metadata.tenantID", Role::TenantMetadata),
+    ("$.metadata.TenantId", Role::TenantMetadata),
+    ("$.metadata.TenantID", Role::TenantMetadata),
+    ("$.metadata.x-tenant-id", Role::TenantMetadata),
+    ("$.metadata.X-Tenant-Id", Role::TenantMetadata),
+    ("$.metadata.X-Tenant-ID", Role::TenantMetadata),
+    ("$.metadata.x_tenant_id", Role::TenantMetadata),
+    ("$.metadata.outrigger-tenant", Role::TenantMetadata),
+    ("$.metadata.outrigger_tenant", Role::TenantMetadata),
+];
+
+/// The members of an answer that are read.
+pub(super) fn answer() -> &'static Answer {
+    static TABLE: LazyLock<Answer> =
+        LazyLock::new(|| Answer::compile(&[ANSWER, USAGE, RESPONSE_USAGE, GROQ_USAGE]));
+    &TABLE
+}
+
+type Facts = &'static [(&'static str, Fact)];
+
+const ANSWER: Facts = &[
+    ("$", Fact::Root),
+    ("$.type", Fact::Type),
+    ("$.id", Fact::Id),
+    ("$.response.id", Fact::Id),
+    ("$.model", Fact::Model),
+    ("$.response.model", Fact::Model),
+    ("$.service_tier", Fact::Tier),
+    ("$.response.service_tier", Fact::Tier),
+    ("$.error", Fact::Error),
+    ("$.choices", Fact::Choices),
+    ("$.choices[*].finish_reason", Fact::Finish),
+];
+
+/// Chat's names, Responses' names and DeepSeek's, under one member.
+macro_rules! usage {
+    ($at:literal) => {
+        &[
+            ($at, Fact::Usage),
+            (concat!($at, ".prompt_tokens"), Fact::Input),
+            (concat!($at, ".input_tokens"), Fact::Input),
+            (concat!($at, ".completion_tokens"), Fact::Output),
+            (concat!($at, ".output_tokens"), Fact::Output),
+            (concat!($at, ".total_tokens"), Fact::Total),
+            (
+                concat!($at, ".prompt_tokens_details.cached_tokens"),
+                Fact::CacheRead,
+            ),
+            (
+                concat!($at, ".input_tokens_details.cached_tokens"),
+                Fact::CacheRead,
+            ),
+            (concat!($at, ".prompt_cache_hit_tokens"), Fact::CacheRead),
+            (
+                concat!($at, ".prompt_tokens_details.cache_write_tokens"),
+                Fact::CacheWrite,
+            ),
+            (
+                concat!($at, ".input_tokens_details.cache_write_tokens"),
+                Fact::CacheWrite,
+            ),
+            (
+                concat!($at, ".completion_tokens_details.reasoning_tokens"),
+                Fact::Reasoning,
+            ),
+            (
+                concat!($at, ".output_tokens_details.reasoning_tokens"),
+                Fact::Reasoning,
+            ),
+        ]
+    };
+}
+
+const USAGE: Facts = usage!("$.usage");
+const RESPONSE_USAGE: Facts = usage!("$.response.usage");
+const GROQ_USAGE: Facts = usage!("$.x_groq.usage");
+
+/// What a named event of a Responses stream is.
+pub(super) fn event(name: &[u8]) -> Word {
+    match name {
+        b"" => Word::Unnamed,
+        b"response.created" => Word::Numbers,
+        b"response.completed" | b"response.incomplete" => Word::Terminal,
+        b"response.failed" => Word::Failed,
+        b"error" => Word::Error,
+        _ if name.ends_with(b".delta") => Word::Text,
+        _ => Word::Other,
+    }
+}
+
+/// The members whose strings are generated text, in chat chunks and in `*.delta` events.
+pub(super) fn text_keys(endpoint: Endpoint) -> &'static [Finder<'static>] {
+    static CHAT: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
+        [
+            "content",
+            "arguments",
+            "reasoning_content",
+            "reasoning",
+            "refusal",
+            "text",
+            "input",
+        ]
+        .map(key)
+        .into()
+    });
+    static DELTA: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| ["delta"].map(key).into());
+    if matches!(endpoint, Endpoint::Responses | Endpoint::ResponseState) {
+        &DELTA
+    } else {
+        &CHAT
+    }
+}

@@ -1,0 +1,4 @@
+//! Request heads and body framing, in any pieces: see the body of the target in its room.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outrigger_fuzz::wire::head::fuzz::fuzz_head(data));

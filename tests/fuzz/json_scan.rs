@@ -1,0 +1,6 @@
+//! JSON documents, in any pieces: see the body of the target in its room.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(
+    |data: &[u8]| outrigger_fuzz::wire::json_scan::fuzz::fuzz_json_scan(data)
+);

@@ -1,0 +1,4 @@
+//! Event streams, in any pieces: see the body of the target in its room.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outrigger_fuzz::wire::sse::fuzz::fuzz_sse(data));
