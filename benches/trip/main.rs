@@ -5,6 +5,7 @@
 //! within a round. It must never count an answer that was not compared, byte for byte, with what was sent.
 #![allow(
     clippy::cast_precision_loss,
+    clippy::float_arithmetic,
     reason = "measured counts become ratios only to be printed"
 )]
 #![allow(

@@ -3,8 +3,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -37,10 +37,9 @@ impl Logging {
     /// If the thread cannot be started.
     pub fn start(wanted: Wanted, lines: u32, verbosity: Verbosity) -> Result<Self, Error> {
         let format = match wanted {
-            Wanted::Json => LogFormat::Json,
             Wanted::Text => LogFormat::Text,
             Wanted::Auto if io::stderr().is_terminal() => LogFormat::Text,
-            Wanted::Auto => LogFormat::Json,
+            Wanted::Json | Wanted::Auto => LogFormat::Json,
         };
         let (queue, writer) = log(usize::try_from(lines).unwrap_or(usize::MAX).max(1), format);
         host::thread("outrigger-log", move || writer.run(io::stderr()))?;

@@ -1,6 +1,7 @@
 //! A running sidecar: everything made, bound and started, in the order that lets each part find the others.
 //! Must never be ready before it listens, nor listen before its configuration is whole.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -284,10 +285,11 @@ impl Sidecar {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_ready_file(path: &Path, lines: &[(&str, SocketAddr)]) -> Result<(), Error> {
-    let text: String = lines
-        .iter()
-        .map(|(name, address)| format!("{name}={address}\n"))
-        .collect();
+    let mut text = String::new();
+    for (name, address) in lines {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{name}={address}");
+    }
     files::write_whole(path, text.as_bytes()).map_err(Error::Host)
 }
 

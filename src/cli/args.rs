@@ -40,7 +40,7 @@ pub(super) enum Verb {
 /// Which configuration, shared by most verbs.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Config {
-    /// The configuration file [default: $OUTRIGGER_CONFIG, ./outrigger.toml, $XDG_CONFIG_HOME/outrigger/outrigger.toml, /etc/outrigger/outrigger.toml]
+    /// The configuration file [default: $`OUTRIGGER_CONFIG`, ./outrigger.toml, $`XDG_CONFIG_HOME/outrigger/outrigger.toml`, /etc/outrigger/outrigger.toml]
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Config {
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) config: Config,
-    /// Where the admin socket and other state lie [default: $STATE_DIRECTORY, $XDG_STATE_HOME/outrigger]
+    /// Where the admin socket and other state lie [default: $`STATE_DIRECTORY`, $`XDG_STATE_HOME/outrigger`]
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
     /// Write the addresses to this file once all listeners answer
@@ -167,7 +167,7 @@ pub(super) struct Simulate {
 
 #[derive(Args, Debug)]
 pub(super) struct Ctl {
-    /// Where the sidecar's state lies [default: $STATE_DIRECTORY, $XDG_STATE_HOME/outrigger]
+    /// Where the sidecar's state lies [default: $`STATE_DIRECTORY`, $`XDG_STATE_HOME/outrigger`]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state: Option<PathBuf>,
     /// The admin socket itself

@@ -1,5 +1,6 @@
 //! The verbs, each from its words to its exit code.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -190,13 +191,10 @@ fn print_env(prepared: &app::Prepared) {
         .iter()
         .filter(|name| wrapped.set.iter().all(|(set, _)| set != *name))
     {
-        text.push_str(&format!("unset {name}\n"));
+        let _ = writeln!(text, "unset {name}");
     }
     for (name, value) in &wrapped.set {
-        text.push_str(&format!(
-            "export {name}='{}'\n",
-            value.replace('\'', r"'\''")
-        ));
+        let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
     }
     say(&text);
 }
@@ -300,19 +298,25 @@ pub(super) fn keys(keys: &args::Keys) -> Result<ExitCode, Error> {
     if key.expose().is_empty() {
         return Err(Error::Usage("standard input holds no key".to_owned()));
     }
-    let hash: String = digest(key.expose().as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    say(&format!("hash sha256:{hash}"));
+    say(&format!(
+        "hash sha256:{}",
+        hex(&digest(key.expose().as_bytes()))
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 /// A key of 256 random bits, with a prefix that secret scanners can know.
 fn new_key() -> Result<Secret, Error> {
     let bytes = app::random_bytes()?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Secret::new(format!("outrigger_{text}")))
+    Ok(Secret::new(format!("outrigger_{}", hex(&bytes))))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {

@@ -97,19 +97,18 @@ pub async fn listen(
 ) {
     loop {
         match listener.accept().await {
-            Accepted::Connection((stream, _peer)) => match doorway.enter() {
-                Some(entered) => {
+            Accepted::Connection((stream, _peer)) => {
+                if let Some(entered) = doorway.enter() {
                     let served = connection(stream, Arc::clone(&doorway), stage.clone());
                     host::spawn("client-connection", async move {
                         served.await;
                         drop(entered);
                     });
-                }
-                None => {
+                } else {
                     let refused = refuse(stream, Arc::clone(&doorway.ground));
                     host::spawn("refused-connection", refused);
                 }
-            },
+            }
             Accepted::Resting { pause, error } => {
                 tell(ProcessEvent::AcceptBackoff {
                     role: "proxy",

@@ -97,15 +97,14 @@ async fn call(
     let path = request.uri().path().to_owned();
     let verb = AdminVerb::of(request.method(), &path);
     let (outcome, response) = if peer.uid == own_uid() || peer.uid == 0 {
-        match verb {
-            Some(verb) => perform(verb, calls).await,
-            None => {
-                let text = "there are POST /reload, POST /drain, GET /health and GET /config\n";
-                (
-                    AdminOutcome::Unknown,
-                    page(StatusCode::NOT_FOUND, TEXT, text),
-                )
-            }
+        if let Some(verb) = verb {
+            perform(verb, calls).await
+        } else {
+            let text = "there are POST /reload, POST /drain, GET /health and GET /config\n";
+            (
+                AdminOutcome::Unknown,
+                page(StatusCode::NOT_FOUND, TEXT, text),
+            )
         }
     } else {
         let text = "only the user the sidecar runs as, and root, may call\n";

@@ -303,16 +303,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let left = match this.linger {
-            Some(left) => left,
-            None => {
-                ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-                if !this.in_body && this.fate == Fate::Open {
-                    return Poll::Ready(Ok(()));
-                }
-                this.alarm_at(Instant::now() + LINGER);
-                LINGER_BYTES
+        let left = if let Some(left) = this.linger {
+            left
+        } else {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            if !this.in_body && this.fate == Fate::Open {
+                return Poll::Ready(Ok(()));
             }
+            this.alarm_at(Instant::now() + LINGER);
+            LINGER_BYTES
         };
         this.poll_linger(cx, left)
     }

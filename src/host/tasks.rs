@@ -13,6 +13,7 @@ use super::Error;
 pub use tokio::runtime::Runtime;
 pub use tokio::task::{JoinError, JoinHandle};
 
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 /// Starts a task on the current runtime and counts it under `name` until it ends, however it ends.
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where

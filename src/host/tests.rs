@@ -14,7 +14,7 @@ fn the_clock_runs_forward_and_agrees_with_the_system() {
     let epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let wall = Duration::from_millis(SystemClock.wall().0);
     assert!(
-        epoch.abs_diff(wall) < Duration::from_secs(60),
+        epoch.abs_diff(wall) < Duration::from_mins(1),
         "{epoch:?} and {wall:?}"
     );
 }

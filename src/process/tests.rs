@@ -7,6 +7,7 @@ use super::*;
 use crate::units::Wall;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a flat table, one row per event")]
 fn each_event_is_one_line_of_its_level() {
     let why = "too many open files (EMFILE)";
     let request_id = RequestId::v7(Wall(0), 0);

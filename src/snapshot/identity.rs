@@ -62,23 +62,21 @@ impl Snapshot {
     /// [`IdentityFault`]; the caller goes on as `_nobody`, to be refused.
     pub fn identify(&self, presented: &Presented<'_>) -> Result<Identified, IdentityFault> {
         let identity = &self.identity;
-        let headers = presented
-            .headers
-            .map(|header| header.map(|secret| identity.find(secret)));
-        let path = presented.path.map(|token| identity.find(token.as_bytes()));
+        let headers = presented.headers.map(|header| identity.proof(header));
+        let path = identity.proof(presented.path.map(str::as_bytes));
         let proven = identity.accept.iter().find_map(|proof| match proof {
             Proof::Key => all_of(&headers),
-            Proof::Path => path.map(|found| found.ok_or(IdentityFault::Unknown)),
+            Proof::Path => all_of(&[path]),
             Proof::Fixed => identity.fixed.as_ref().map(Ok),
         });
         let id = proven.unwrap_or(Err(IdentityFault::Missing))?;
         // Whatever else is presented and is somebody's key must name the same tenant.
-        let others = headers.iter().chain([&path]).flatten().flatten();
-        if others.into_iter().any(|other| *other != id) {
+        let others = headers.iter().chain([&path]);
+        if others.filter_map(Found::tenant).any(|other| other != id) {
             return Err(IdentityFault::Conflict);
         }
         let tenant = self.tenants.get(id).ok_or(IdentityFault::Unknown)?;
-        let spent = headers.map(|header| header.flatten().is_some());
+        let spent = headers.map(|header| header.tenant().is_some());
         Ok(Identified {
             tenant: Arc::clone(tenant),
             spent,
@@ -91,25 +89,50 @@ impl Snapshot {
     }
 }
 
-/// Every credential header that is present must be a known key, and all of the same tenant.
-fn all_of<'a>(
-    headers: &[Option<Option<&'a TenantId>>; 3],
-) -> Option<Result<&'a TenantId, IdentityFault>> {
+/// What one carrier proves.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    /// It is not there.
+    Absent,
+    /// It holds nobody's key.
+    Stranger,
+    /// It holds a key of this tenant.
+    Key(&'a TenantId),
+}
+
+impl<'a> Found<'a> {
+    fn tenant(&self) -> Option<&'a TenantId> {
+        match self {
+            Self::Absent | Self::Stranger => None,
+            Self::Key(id) => Some(id),
+        }
+    }
+}
+
+/// Every carrier that is present must hold a known key, and all of the same tenant.
+fn all_of<'a>(carriers: &[Found<'a>]) -> Option<Result<&'a TenantId, IdentityFault>> {
     let mut found: Option<&TenantId> = None;
-    for header in headers.iter().flatten() {
-        match (header, found) {
-            (None, _) => return Some(Err(IdentityFault::Unknown)),
-            (Some(one), Some(other)) if *one != other => {
+    for carrier in carriers {
+        match (carrier, found) {
+            (Found::Absent, _) => {}
+            (Found::Stranger, _) => return Some(Err(IdentityFault::Unknown)),
+            (Found::Key(one), Some(other)) if *one != other => {
                 return Some(Err(IdentityFault::Conflict));
             }
-            (Some(one), _) => found = Some(one),
+            (Found::Key(one), _) => found = Some(one),
         }
     }
     found.map(Ok)
 }
 
 impl Identity {
-    fn find(&self, secret: &[u8]) -> Option<&TenantId> {
-        self.keys.get(&digest(secret))
+    fn proof(&self, presented: Option<&[u8]>) -> Found<'_> {
+        let Some(secret) = presented else {
+            return Found::Absent;
+        };
+        match self.keys.get(&digest(secret)) {
+            Some(id) => Found::Key(id),
+            None => Found::Stranger,
+        }
     }
 }

@@ -95,6 +95,10 @@ impl LogWriter {
     }
 
     /// Rests, then takes what has come, up to a batch.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the writer has a thread of its own, and rests on purpose"
+    )]
     fn gather(&self, batch: &mut Vec<u8>) -> Option<SyncSender<()>> {
         std::thread::sleep(REST);
         while batch.len() < BATCH {

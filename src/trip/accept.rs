@@ -84,13 +84,15 @@ pub(super) fn accept(
     snapshot: &Snapshot,
     door: &Door,
     request: Request<Incoming>,
-) -> Result<Arrival, TurnedAway> {
+) -> Result<Arrival, Box<TurnedAway>> {
     let (parts, body) = request.into_parts();
     let shape = shape_of(&parts.uri, &parts.headers);
-    let away = |refusal: Refusal| TurnedAway {
-        refusal,
-        dialect: shape,
-        endpoint: Endpoint::Other,
+    let away = |refusal: Refusal| {
+        Box::new(TurnedAway {
+            refusal,
+            dialect: shape,
+            endpoint: Endpoint::Other,
+        })
     };
     if let Some(fault) = door.fault() {
         return Err(away(Refusal::new(fault.code, fault.what).closing()));
@@ -258,15 +260,12 @@ fn percent_decoded(text: &str) -> String {
         let decoded = escape
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match decoded {
-            Some(byte) => {
-                out.push(byte);
-                bytes = &rest[2..];
-            }
-            None => {
-                out.push(*first);
-                bytes = rest;
-            }
+        if let Some(byte) = decoded {
+            out.push(byte);
+            bytes = &rest[2..];
+        } else {
+            out.push(*first);
+            bytes = rest;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -41,7 +41,7 @@ pub(super) const CARRIERS: [header::HeaderName; 3] = [
     header::HeaderName::from_static("x-goog-api-key"),
 ];
 
-pub(super) fn identify(snapshot: &Snapshot, arrival: Arrival) -> Result<Known, TurnedAway> {
+pub(super) fn identify(snapshot: &Snapshot, arrival: Arrival) -> Result<Known, Box<TurnedAway>> {
     let Arrival {
         parts,
         body,
@@ -60,11 +60,11 @@ pub(super) fn identify(snapshot: &Snapshot, arrival: Arrival) -> Result<Known, T
             body,
             target,
         }),
-        Err(fault) => Err(TurnedAway {
+        Err(fault) => Err(Box::new(TurnedAway {
             refusal: refusal(fault),
             dialect: Some(target.upstream.dialect),
             endpoint: target.endpoint,
-        }),
+        })),
     }
 }
 

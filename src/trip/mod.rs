@@ -164,7 +164,7 @@ async fn trip(
         ),
         Err(turned_away) => {
             let run = Run::of_nobody(ground, door, snapshot, id, turned_away.endpoint);
-            return respond::turn_away(run, turned_away);
+            return respond::turn_away(run, &turned_away);
         }
     };
     match stages(&mut run, known).await {

@@ -177,7 +177,7 @@ impl Run {
 
     /// What is asked is known.
     pub(super) fn asks(&mut self, asked: &Asked) {
-        self.question.model = asked.model().map(|model| clip(model));
+        self.question.model = asked.model().map(clip);
         self.question.stream = asked.stream;
         self.question.input_estimate = asked.input_estimate;
     }

@@ -64,38 +64,38 @@ fn is_bodiless(method: &Method, status: StatusCode) -> bool {
 }
 
 /// Refuses somebody who could not be identified, on the record of `_nobody`.
-pub(super) fn turn_away(run: Run, away: TurnedAway) -> Response<OutBody> {
-    refuse(run, away.refusal, away.dialect)
+pub(super) fn turn_away(run: Run, away: &TurnedAway) -> Response<OutBody> {
+    refuse(run, &away.refusal, away.dialect)
 }
 
 /// Renders the stop of a trip.
 pub(super) fn stop(mut run: Run, stop: Stop) -> Response<OutBody> {
     let dialect = run.upstream().map(|upstream| upstream.dialect);
     match stop {
-        Stop::Refused(refusal) => refuse(run, refusal, dialect),
+        Stop::Refused(refusal) => refuse(run, &refusal, dialect),
         Stop::Failed(fault) => {
             let refusal = Refusal::new(fault.code(), fault.text());
             run.fails(refusal.code, Ending::UpstreamFailed);
-            refuse(run, refusal, dialect)
+            refuse(run, &refusal, dialect)
         }
         Stop::Gone => {
             run.ends(Ending::CallerGone);
             let text = "the request body broke off";
             refuse(
                 run,
-                Refusal::new(Code::BodyMalformed, text).closing(),
+                &Refusal::new(Code::BodyMalformed, text).closing(),
                 dialect,
             )
         }
     }
 }
 
-fn refuse(mut run: Run, refusal: Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
-    run.refused(&refusal);
+fn refuse(mut run: Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
+    run.refused(refusal);
     let id = run.spine().id();
     let retry_after = refusal.retry_after();
     let proven = run.tenant().standing() == Standing::Proven;
-    let rule = refusal.rule.as_ref().map(|rule| rule.to_string());
+    let rule = refusal.rule.as_ref().map(std::string::ToString::to_string);
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let detail = RefusalDetail {
         tenant: proven.then(|| run.tenant().id().as_str()),

@@ -52,7 +52,7 @@ pub struct Refusal {
 }
 
 /// A `retry-after` is never longer than this: SDKs sleep for as long as it says.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 impl Refusal {
     /// A refusal with its reason and text.

@@ -15,6 +15,7 @@ impl Boot {
     }
 
     /// This point, moved forward; saturates.
+    #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(
             self.0

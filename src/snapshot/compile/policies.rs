@@ -12,16 +12,22 @@ use crate::snapshot::{ModelRules, OpenList, Pattern, Policy, Ruled, Upstream};
 use crate::units::UpstreamName;
 
 /// The policy of one fixed tenant for whom none was written.
-pub(super) const OPEN: &str = "default";
+const OPEN: &str = "default";
 
 /// The policies by name, each with the limits it gives its tenants.
 pub(super) struct Policies {
     by_name: HashMap<Box<str>, (Arc<Policy>, raw::Limits)>,
+    /// What an unwritten tenant gets unless a policy called `default` is written.
+    open: (Arc<Policy>, raw::Limits),
 }
 
 impl Policies {
     pub(super) fn get(&self, name: &str) -> Option<&(Arc<Policy>, raw::Limits)> {
         self.by_name.get(name)
+    }
+
+    pub(super) fn open(&self) -> &(Arc<Policy>, raw::Limits) {
+        self.by_name.get(OPEN).unwrap_or(&self.open)
     }
 
     pub(super) fn names(&self) -> String {
@@ -38,13 +44,11 @@ impl Policies {
 impl Bench<'_> {
     pub(super) fn policies(&mut self, raw: &Raw, upstreams: &[Arc<Upstream>]) -> Policies {
         let mut by_name: HashMap<Box<str>, _> = HashMap::new();
-        for (name, openness) in [
-            (OPEN, Permission::Allow),
-            (defaults::POLICY, Permission::Deny),
-        ] {
-            let policy = Arc::new(self.built_in_policy(name, openness));
-            by_name.insert(name.into(), (policy, raw::Limits::default()));
-        }
+        let open = Arc::new(self.built_in_policy(OPEN, Permission::Allow));
+        let open = (open, raw::Limits::default());
+        let standard = Arc::new(self.built_in_standard());
+        by_name.insert(OPEN.into(), open.clone());
+        by_name.insert(defaults::POLICY.into(), (standard, raw::Limits::default()));
         for policy in &raw.policies {
             let compiled = Arc::new(self.policy(policy, upstreams));
             by_name.insert(
@@ -52,7 +56,7 @@ impl Bench<'_> {
                 (compiled, policy.limits.clone()),
             );
         }
-        Policies { by_name }
+        Policies { by_name, open }
     }
 
     /// What holds for those who proved nothing, and are refused before it matters.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use super::policies::{self, OPEN, Policies};
+use super::policies::{self, Policies};
 use super::{Bench, Overlay};
 use crate::config::values::Proof;
 use crate::config::{OutCode, Problem, Raw, Site, defaults, raw};
@@ -37,7 +37,7 @@ impl Bench<'_> {
         for id in fixed.iter().chain(session) {
             if !tenants.contains_key(id) && self.may_be_born(raw, id, session.is_some()) {
                 let made = self.unwritten(id, policies);
-                tenants.extend(made.map(|tenant| (id.clone(), tenant)));
+                tenants.insert(id.clone(), made);
             }
         }
         if let Some((id, digest)) = &overlay.session {
@@ -154,13 +154,10 @@ impl Bench<'_> {
     }
 
     /// The fixed tenant for whom nothing is written: open, unless a policy called `default` says otherwise.
-    fn unwritten(&mut self, id: &TenantId, policies: &Policies) -> Option<Arc<Tenant>> {
-        let (policy, limits) = policies.get(OPEN)?;
-        Some(self.tenant(
-            id,
-            policy,
-            policies::limits(&raw::Limits::default(), limits),
-        ))
+    fn unwritten(&mut self, id: &TenantId, policies: &Policies) -> Arc<Tenant> {
+        let (policy, limits) = policies.open();
+        let limits = policies::limits(&raw::Limits::default(), limits);
+        self.tenant(id, policy, limits)
     }
 
     fn nobody(&mut self) -> Arc<Tenant> {

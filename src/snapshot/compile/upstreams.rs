@@ -33,9 +33,9 @@ impl Bench<'_> {
                 .collect()
         };
         if let Some(simulator) = overlay.simulator {
-            upstreams
-                .iter_mut()
-                .for_each(|upstream| simulate(upstream, simulator));
+            for upstream in &mut upstreams {
+                simulate(upstream, simulator);
+            }
         }
         upstreams.into_iter().map(Arc::new).collect()
     }
@@ -44,7 +44,7 @@ impl Bench<'_> {
         let url = &raw.url.value;
         let host = url.host().as_str();
         let server_name = if url.tls() {
-            self.server_name(raw)?
+            Some(self.server_name(raw)?)
         } else {
             None
         };
@@ -111,10 +111,10 @@ impl Bench<'_> {
         })
     }
 
-    fn server_name(&mut self, raw: &raw::Upstream) -> Option<Option<ServerName<'static>>> {
+    fn server_name(&mut self, raw: &raw::Upstream) -> Option<ServerName<'static>> {
         let host = raw.url.value.host().as_str().to_owned();
         if let Ok(name) = ServerName::try_from(host) {
-            return Some(Some(name));
+            return Some(name);
         }
         self.error(
             OutCode::InvalidValue,

@@ -258,7 +258,7 @@ const ANSWER: Facts = &[
     ("$.choices[*].finish_reason", Fact::Finish),
 ];
 
-/// Chat's names, Responses' names and DeepSeek's, under one member.
+/// Chat's names, Responses' names and `DeepSeek`'s, under one member.
 macro_rules! usage {
     ($at:literal) => {
         &[

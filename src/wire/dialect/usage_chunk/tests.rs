@@ -11,11 +11,11 @@ const AZURE: &str = "data: {\"choices\":[],\"prompt_filter_results\":[{\"usage\"
 const CUMULATIVE: &str = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":1}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-fn filtered<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, u64) {
+fn filtered(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> (String, u64) {
     let mut filter = UsageChunkFilter::default();
     let mut out = Vec::new();
     for piece in pieces {
-        filter.push(&Bytes::copy_from_slice(piece), &mut out);
+        filter.push(&Bytes::copy_from_slice(piece.as_ref()), &mut out);
         assert!(filter.held_len <= HOLD_CAP);
         assert_eq!(
             filter.held_len,
