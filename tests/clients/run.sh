@@ -94,6 +94,7 @@ dialect = "openai"
 url     = "http://$simulator"
 key     = "the-provider-key"
 stamp   = "header"
+trust   = "internal"
 
 [upstreams.anthropic]
 dialect = "anthropic"

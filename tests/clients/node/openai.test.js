@@ -44,7 +44,7 @@ test('chat streams, with and without usage', async () => {
   const { client } = open();
   const plain = await all(client.chat.completions.create(chat({ stream: true })));
   assert.equal(text(plain), GREETING);
-  assert.ok(plain.every((chunk) => chunk.choices.length === 1 && chunk.usage === undefined));
+  assert.ok(plain.every((chunk) => chunk.choices.length === 1 && chunk.usage == null));
   const counted = await all(client.chat.completions.create(chat({ stream: true, stream_options: { include_usage: true } })));
   const last = counted.pop();
   assert.equal(text(counted), GREETING);
