@@ -58,12 +58,19 @@ pub enum IdentityFault {
 impl Snapshot {
     /// The tenant that `presented` proves.
     ///
+    /// `digest` is [`digest`], or something that remembers what it said.
+    ///
     /// # Errors
     /// [`IdentityFault`]; the caller goes on as `_nobody`, to be refused.
-    pub fn identify(&self, presented: &Presented<'_>) -> Result<Identified, IdentityFault> {
+    pub fn identify(
+        &self,
+        presented: &Presented<'_>,
+        digest: impl Fn(&[u8]) -> KeyDigest,
+    ) -> Result<Identified, IdentityFault> {
         let identity = &self.identity;
-        let headers = presented.headers.map(|header| identity.proof(header));
-        let path = identity.proof(presented.path.map(str::as_bytes));
+        let proof = |secret: Option<&[u8]>| identity.proof(secret.map(&digest));
+        let headers = presented.headers.map(proof);
+        let path = proof(presented.path.map(str::as_bytes));
         let proven = identity.accept.iter().find_map(|proof| match proof {
             Proof::Key => all_of(&headers),
             Proof::Path => all_of(&[path]),
@@ -126,11 +133,11 @@ fn all_of<'a>(carriers: &[Found<'a>]) -> Option<Result<&'a TenantId, IdentityFau
 }
 
 impl Identity {
-    fn proof(&self, presented: Option<&[u8]>) -> Found<'_> {
-        let Some(secret) = presented else {
+    fn proof(&self, presented: Option<KeyDigest>) -> Found<'_> {
+        let Some(digest) = presented else {
             return Found::Absent;
         };
-        match self.keys.get(&digest(secret)) {
+        match self.keys.get(&digest) {
             Some(id) => Found::Key(id),
             None => Found::Stranger,
         }

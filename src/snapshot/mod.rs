@@ -125,12 +125,15 @@ impl Snapshot {
         &self.trust
     }
 
-    /// Whether a `Host` of that name (lower case, without port and brackets) is answered: IP literals,
+    /// Whether a `Host` of that name (any case, without port and brackets) is answered: IP literals,
     /// `localhost` and the configured names, so that a web page cannot reach the sidecar by rebinding DNS.
     pub fn answers_host(&self, name: &str) -> bool {
-        name == "localhost"
+        name.eq_ignore_ascii_case("localhost")
             || name.parse::<std::net::IpAddr>().is_ok()
-            || self.hosts.iter().any(|host| **host == *name)
+            || self
+                .hosts
+                .iter()
+                .any(|host| host.eq_ignore_ascii_case(name))
     }
 
     /// Whether a browser page of that origin may call.

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 
 use super::Refusal;
 use super::identify::TurnedAway;
-use crate::snapshot::{Snapshot, Upstream};
-use crate::units::{Code, Dialect, Endpoint};
+use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
+use crate::units::{Code, Dialect, Endpoint, Secret};
 use crate::wire::dialect::path::classify;
 
 /// One client connection, as its trips see it.
@@ -19,6 +19,8 @@ use crate::wire::dialect::path::classify;
 pub struct Door {
     fault: Mutex<Option<HeadFault>>,
     busy: AtomicU32,
+    /// The credential this connection showed last, and its digest: most show one and the same.
+    shown: Mutex<Option<(Secret, KeyDigest)>>,
 }
 
 /// What the head guard found.
@@ -54,6 +56,21 @@ impl Door {
         self.busy.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// The digest of a credential shown on this connection; worked out once for as long as it stays the same.
+    pub(super) fn digest(&self, secret: &[u8]) -> KeyDigest {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, digest)) = &*shown
+            && last.expose().as_bytes() == secret
+        {
+            return *digest;
+        }
+        let fresh = digest(secret);
+        if let Ok(text) = std::str::from_utf8(secret) {
+            *shown = Some((Secret::new(text.to_owned()), fresh));
+        }
+        fresh
+    }
+
     /// The guard's verdict, if it has condemned the connection.
     pub fn fault(&self) -> Option<HeadFault> {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,11 +79,18 @@ impl Door {
 
 /// A request whose head was read.
 pub(super) struct Arrival {
-    pub(super) parts: Parts,
+    pub(super) asking: Box<Asking>,
     pub(super) body: Incoming,
-    pub(super) target: Target,
     /// The path token, if there is one; taken out of everything else.
     pub(super) token: Option<Box<str>>,
+}
+
+/// A request's head on its way from step to step; boxed, since every step hands it on.
+pub(super) struct Asking {
+    pub(super) parts: Parts,
+    pub(super) target: Target,
+    /// Which credential headers hold virtual keys.
+    pub(super) spent: [bool; 3],
 }
 
 /// Where a request wants to go.
@@ -86,27 +110,36 @@ pub(super) fn accept(
     request: Request<Incoming>,
 ) -> Result<Arrival, Box<TurnedAway>> {
     let (parts, body) = request.into_parts();
-    let shape = shape_of(&parts.uri, &parts.headers);
-    let away = |refusal: Refusal| {
-        Box::new(TurnedAway {
+    match read_head(snapshot, door, &parts) {
+        Ok((target, token)) => Ok(Arrival {
+            asking: Box::new(Asking {
+                parts,
+                target,
+                spent: [false; 3],
+            }),
+            body,
+            token,
+        }),
+        Err(refusal) => Err(Box::new(TurnedAway {
             refusal,
-            dialect: shape,
+            dialect: shape_of(&parts.uri, &parts.headers),
             endpoint: Endpoint::Other,
-        })
-    };
-    if let Some(fault) = door.fault() {
-        return Err(away(Refusal::new(fault.code, fault.what).closing()));
+        })),
     }
-    check_door(snapshot, &parts).map_err(away)?;
+}
+
+fn read_head(
+    snapshot: &Snapshot,
+    door: &Door,
+    parts: &Parts,
+) -> Result<(Target, Option<Box<str>>), Refusal> {
+    if let Some(fault) = door.fault() {
+        return Err(Refusal::new(fault.code, fault.what).closing());
+    }
+    check_door(snapshot, parts)?;
     let (token, rest) = split_token(snapshot, parts.uri.path());
-    let token = token.map(Box::from);
-    let target = find(snapshot, &parts, rest).map_err(away)?;
-    Ok(Arrival {
-        parts,
-        body,
-        target,
-        token,
-    })
+    let target = find(snapshot, parts, rest)?;
+    Ok((target, token.map(Box::from)))
 }
 
 /// Who may knock: no page that rebinds DNS, no page of another origin, no tunnel.
@@ -116,15 +149,12 @@ fn check_door(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::UpgradeDenied, text).closing());
     }
     let host = match (parts.uri.host(), parts.headers.get(header::HOST)) {
-        (Some(host), _) => host.to_owned(),
-        (None, Some(host)) => name_of(host.to_str().unwrap_or_default()).to_owned(),
+        (Some(host), _) => host,
+        (None, Some(host)) => name_of(host.to_str().unwrap_or_default()),
         (None, None) => return check_origin(snapshot, parts),
     };
-    let host = host
-        .trim_matches(['[', ']'])
-        .trim_end_matches('.')
-        .to_ascii_lowercase();
-    if !snapshot.answers_host(&host) {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    if !snapshot.answers_host(host) {
         let text =
             format!("the host `{host}` is not answered here; hint: add it to `listen.hosts`");
         return Err(Refusal::new(Code::HostDenied, text));

@@ -22,22 +22,21 @@ pub(super) struct Admitted {
 pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     let account = run.account();
     account
-        .glance(run.now())
+        .glance(run.spine().started())
         .map_err(|denied| limited(Code::RateLimited, denied))
 }
 
 pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, Refusal> {
     let ask = allowed.ask();
     let account = std::sync::Arc::clone(run.account());
-    if let Ok(hold) = account.reserve(run.now(), ask) {
+    let now = run.admits();
+    if let Ok(hold) = account.reserve(now, ask) {
         return Ok(Admitted { hold });
     }
-    let ticket = account
-        .enqueue(run.now(), ask)
-        .map_err(|refused| match refused {
-            Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
-            Refused::Denied(denied) => limited(code_of(&denied), denied),
-        })?;
+    let ticket = account.enqueue(now, ask).map_err(|refused| match refused {
+        Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
+        Refused::Denied(denied) => limited(code_of(&denied), denied),
+    })?;
     let waiting = run.wait();
     let outcome = wait(run, ticket).await;
     run.waited(waiting);

@@ -5,11 +5,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::Refusal;
-use super::accept::Target;
+use super::accept::Asking;
 use super::admit::COUNTED_ONLY;
 use super::peek::{Content, Inquiry};
 use super::record::Run;
@@ -28,9 +27,7 @@ const CACHE_PREFIX: usize = 15;
 
 /// A request that may pass, and how.
 pub(super) struct Allowed {
-    pub(super) parts: Parts,
-    pub(super) target: Target,
-    pub(super) spent: [bool; 3],
+    pub(super) asking: Box<Asking>,
     pub(super) body: AllowedBody,
 }
 
@@ -75,7 +72,7 @@ impl Allowed {
         let AllowedBody::Governed { asked, verdict, .. } = &self.body else {
             return COUNTED_ONLY;
         };
-        match self.target.endpoint {
+        match self.asking.target.endpoint {
             Endpoint::CountTokens | Endpoint::Moderations => COUNTED_ONLY,
             Endpoint::Embeddings => Ask {
                 input: asked.input_estimate,
@@ -93,12 +90,7 @@ impl Allowed {
 }
 
 pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal> {
-    let Inquiry {
-        parts,
-        target,
-        spent,
-        content,
-    } = inquiry;
+    let Inquiry { asking, content } = inquiry;
     let tenant = std::sync::Arc::clone(run.tenant());
     let asker = Asker {
         tenant: tenant.id(),
@@ -107,12 +99,17 @@ pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal
     };
     let body = match content {
         Content::Opaque(body) => {
-            endpoint(&asker, target.endpoint, &target.path)?;
+            endpoint(&asker, asking.target.endpoint, &asking.target.path)?;
             AllowedBody::Opaque(body)
         }
         Content::Governed { asked, pieces } => {
             run.asks(&asked);
-            let verdict = judge(&asker, &target.upstream, target.endpoint, &asked)?;
+            let verdict = judge(
+                &asker,
+                &asking.target.upstream,
+                asking.target.endpoint,
+                &asked,
+            )?;
             run.sends(&verdict);
             AllowedBody::Governed {
                 asked,
@@ -121,12 +118,7 @@ pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal
             }
         }
     };
-    Ok(Allowed {
-        parts,
-        target,
-        spent,
-        body,
-    })
+    Ok(Allowed { asking, body })
 }
 
 /// Whether an endpoint whose body is not governed is open.

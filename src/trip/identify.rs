@@ -3,22 +3,19 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, header};
 use hyper::body::Incoming;
 
 use super::Refusal;
-use super::accept::{Arrival, Target};
+use super::accept::{Arrival, Asking, Door};
 use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
 use crate::units::{Code, Dialect, Endpoint};
 
 /// A request of a known tenant.
 pub(super) struct Known {
     tenant: Arc<Tenant>,
-    pub(super) parts: Parts,
+    pub(super) asking: Box<Asking>,
     pub(super) body: Incoming,
-    pub(super) target: Target,
-    /// Which credential headers hold virtual keys.
-    pub(super) spent: [bool; 3],
 }
 
 /// Refused before anybody was known.
@@ -41,29 +38,33 @@ pub(super) const CARRIERS: [header::HeaderName; 3] = [
     header::HeaderName::from_static("x-goog-api-key"),
 ];
 
-pub(super) fn identify(snapshot: &Snapshot, arrival: Arrival) -> Result<Known, Box<TurnedAway>> {
+pub(super) fn identify(
+    snapshot: &Snapshot,
+    door: &Door,
+    arrival: Arrival,
+) -> Result<Known, Box<TurnedAway>> {
     let Arrival {
-        parts,
+        mut asking,
         body,
-        target,
         token,
     } = arrival;
     let presented = Presented {
-        headers: presented(&parts.headers),
+        headers: presented(&asking.parts.headers),
         path: token.as_deref(),
     };
-    match snapshot.identify(&presented) {
-        Ok(identified) => Ok(Known {
-            tenant: identified.tenant,
-            spent: identified.spent,
-            parts,
-            body,
-            target,
-        }),
+    match snapshot.identify(&presented, |secret| door.digest(secret)) {
+        Ok(identified) => {
+            asking.spent = identified.spent;
+            Ok(Known {
+                tenant: identified.tenant,
+                asking,
+                body,
+            })
+        }
         Err(fault) => Err(Box::new(TurnedAway {
             refusal: refusal(fault),
-            dialect: Some(target.upstream.dialect),
-            endpoint: target.endpoint,
+            dialect: Some(asking.target.upstream.dialect),
+            endpoint: asking.target.endpoint,
         })),
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
 
 use super::record::Run;
 use crate::units::{Boot, Code, Ending};
@@ -51,25 +50,27 @@ pub struct MeteredBody {
     /// Gone when the trip has ended.
     live: Option<Live>,
     patience: Duration,
+    /// When something last came, as of the last time nothing more was there.
     last: Boot,
-    alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether something came since.
+    stirred: bool,
 }
 
 struct Live {
-    run: Run,
+    run: Box<Run>,
     line: Line,
 }
 
 impl MeteredBody {
     /// Takes the run over: from here on the body is the trip.
     pub(super) fn new(
-        run: Run,
+        run: Box<Run>,
         inner: Incoming,
         line: Line,
         filter: Option<UsageChunkFilter>,
         patience: Duration,
     ) -> Self {
-        let last = run.now();
+        let last = run.head_at();
         let live = Some(Live { run, line });
         Self {
             inner,
@@ -79,7 +80,7 @@ impl MeteredBody {
             live,
             patience,
             last,
-            alarm: None,
+            stirred: false,
         }
     }
 
@@ -100,14 +101,18 @@ impl MeteredBody {
             }
             match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => self.take(data),
+                    Ok(data) => {
+                        if let Some(data) = self.take(data) {
+                            return Poll::Ready(Some(Ok(self.deliver(data))));
+                        }
+                    }
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 Poll::Ready(Some(Err(_))) => {
                     let what = "the upstream broke off its answer";
                     return self.cut(Code::UpstreamInvalid, Ending::UpstreamFailed, what);
                 }
-                Poll::Ready(None) => self.complete(),
+                Poll::Ready(None) => self.complete(0),
                 Poll::Pending if self.is_patient(cx) => return Poll::Pending,
                 Poll::Pending => {
                     let what = "the upstream went silent in the middle of its answer";
@@ -117,33 +122,36 @@ impl MeteredBody {
         }
     }
 
-    /// Tallies one frame and makes it ready to go.
-    fn take(&mut self, data: Bytes) {
+    /// Tallies one frame; what of it goes on at once, or nothing if the filter has put it in the queue.
+    fn take(&mut self, data: Bytes) -> Option<Bytes> {
+        self.stirred = true;
         if let Some(live) = &mut self.live {
-            self.last = live.run.tally(&data);
+            live.run.tally(&data);
         }
-        match &mut self.filter {
-            None => self.ready.push_back(data),
+        let next = match &mut self.filter {
+            None => Some(data),
             Some(filter) => {
                 filter.push(&data, &mut self.passed);
                 self.ready.extend(self.passed.drain(..));
+                None
             }
-        }
+        };
         // hyper does not ask again once a declared length is reached: the end is here, not at the next poll.
         if self.inner.is_end_stream() {
-            self.complete();
+            self.complete(next.as_ref().map_or(0, Bytes::len));
         }
+        next
     }
 
-    /// The upstream's answer is whole. What the filter still holds goes out, and the connection goes back.
-    fn complete(&mut self) {
+    /// The upstream's answer is whole; its last `passing` bytes are on their way. What the filter still holds goes
+    /// out, and the connection goes back.
+    fn complete(&mut self, passing: usize) {
         if let Some(filter) = &mut self.filter {
             filter.finish(&mut self.passed);
             self.ready.extend(self.passed.drain(..));
         }
         if let Some(Live { mut run, line }) = self.live.take() {
-            let left = self.ready.iter().map(Bytes::len).sum();
-            run.delivered(left);
+            run.delivered(self.ready.iter().map(Bytes::len).sum::<usize>() + passing);
             run.ends(Ending::Complete);
             line.put_back();
         }
@@ -178,24 +186,17 @@ impl MeteredBody {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(event)))))
     }
 
-    /// Whether the upstream may still be silent. The alarm is set once and looks at the clock when it rings,
-    /// so that a busy stream never touches the timer.
+    /// Whether the upstream may still be silent.
     fn is_patient(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(live) = &self.live else { return true };
-        loop {
-            let deadline = self.last.after(self.patience);
-            let alarm = self
-                .alarm
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(live.run.until(deadline))));
-            if alarm.as_mut().poll(cx).is_pending() {
-                return true;
-            }
-            let left = live.run.until(deadline);
-            if left.is_zero() {
-                return false;
-            }
-            alarm.set(tokio::time::sleep(left));
+        let Some(live) = &mut self.live else {
+            return true;
+        };
+        if self.stirred {
+            self.last = live.run.pauses();
+            self.stirred = false;
         }
+        let deadline = self.last.after(self.patience);
+        live.line.alarm().poll(cx, deadline).is_pending()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::meters::Registry;
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
-use crate::units::{Clock, Counted, Ending, IdSource, Phase, RequestId, Usage};
+use crate::units::{Clock, Counted, Ending, IdSource, Phase, RequestId, Usage, Wall};
 use crate::upstream::Dialer;
 use record::Run;
 
@@ -126,8 +126,9 @@ pub async fn serve(
     door: Arc<Door>,
     request: Request<Incoming>,
 ) -> Response<OutBody> {
-    let id = ground.ids.next(ground.clock.wall());
-    let mut trip = std::pin::pin!(trip(&ground, &door, request, id));
+    let wall = ground.clock.wall();
+    let id = ground.ids.next(wall);
+    let mut trip = std::pin::pin!(trip(&ground, &door, request, (id, wall)));
     // A panic ends this trip and nothing else. Its record is written while the stack unwinds, by the run's drop.
     let caught =
         poll_fn(
@@ -145,11 +146,11 @@ async fn trip(
     ground: &Arc<Ground>,
     door: &Arc<Door>,
     request: Request<Incoming>,
-    id: RequestId,
+    id: (RequestId, Wall),
 ) -> Response<OutBody> {
     let snapshot = ground.live.take();
     let accepted = accept::accept(&snapshot, door, request);
-    let identified = accepted.and_then(|arrival| identify::identify(&snapshot, arrival));
+    let identified = accepted.and_then(|arrival| identify::identify(&snapshot, door, arrival));
     let (mut run, known) = match identified {
         Ok(known) => (
             Run::open(

@@ -3,16 +3,17 @@
 //! Must never decide, and never hold more than the allowance.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::accept::Target;
+use super::accept::Asking;
 use super::identify::Known;
 use super::record::Run;
 use super::{Refusal, Stop};
@@ -23,9 +24,7 @@ use crate::wire::json_scan::{self, Rules, Scanner};
 
 /// A request, and what it asks.
 pub(super) struct Inquiry {
-    pub(super) parts: Parts,
-    pub(super) target: Target,
-    pub(super) spent: [bool; 3],
+    pub(super) asking: Box<Asking>,
     pub(super) content: Content,
 }
 
@@ -43,24 +42,15 @@ pub(super) enum Content {
 }
 
 pub(super) async fn peek(run: &Run, known: Known) -> Result<Inquiry, Stop> {
-    let Known {
-        parts,
-        body,
-        target,
-        spent,
-        ..
-    } = known;
+    let Known { asking, body, .. } = known;
+    let target = &asking.target;
     let governed = Governed::of(target.upstream.dialect, target.endpoint);
     let content = match governed {
         None => Content::Opaque(body),
         Some(governed) => {
             let policy = run.policy();
-            check_head(&parts.headers, &body, policy)?;
-            let reading = read(body, governed, policy.body.value);
-            let (scan, pieces) = timeout(policy.body_timeout, reading)
-                .await
-                .map_err(|_| late())?
-                .map_err(|stop| with_rule(stop, policy))?;
+            check_head(&asking.parts.headers, &body, policy)?;
+            let (scan, pieces) = read(body, governed, policy).await?;
             let asked = governed
                 .read(scan)
                 .map_err(|fault| Refusal::new(fault.code(), fault.to_string()).about(fault.path))?;
@@ -70,12 +60,7 @@ pub(super) async fn peek(run: &Run, known: Known) -> Result<Inquiry, Stop> {
             }
         }
     };
-    Ok(Inquiry {
-        parts,
-        target,
-        spent,
-        content,
-    })
+    Ok(Inquiry { asking, content })
 }
 
 /// What the head already rules out.
@@ -94,39 +79,79 @@ fn check_head(headers: &HeaderMap, body: &Incoming, policy: &Policy) -> Result<(
     Ok(())
 }
 
+/// Reads and scans the whole body. Only a body that keeps us waiting is timed.
 async fn read(
     mut body: Incoming,
     governed: &'static Governed,
-    allowance: usize,
+    policy: &Policy,
 ) -> Result<(json_scan::Scan, VecDeque<Bytes>), Stop> {
-    let mut scanner = Scanner::new(governed.paths(), Rules::STRICT);
-    let mut pieces = VecDeque::with_capacity(1);
-    let mut held = 0_usize;
-    while let Some(frame) = next(&mut body).await {
-        let frame = frame.map_err(|error| broke_off(&error))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        held = held.saturating_add(data.len());
-        if held > allowance {
-            return Err(too_large(allowance as u64).into());
-        }
-        scanner.push(&data).map_err(|fault| unreadable(&fault))?;
-        if !data.is_empty() {
-            pieces.push_back(data);
+    let mut reading = Reading::new(governed, policy.body.value);
+    let waiting = poll_fn(|cx| Poll::Ready(reading.poll(&mut body, cx))).await;
+    match waiting {
+        Poll::Ready(done) => done,
+        Poll::Pending => timeout(
+            policy.body_timeout,
+            poll_fn(|cx| reading.poll(&mut body, cx)),
+        )
+        .await
+        .unwrap_or_else(|_| Err(late().into())),
+    }
+    .map_err(|stop| with_rule(stop, policy))?;
+    let scan = reading
+        .scanner
+        .finish()
+        .map_err(|fault| unreadable(&fault))?;
+    Ok((scan, reading.pieces))
+}
+
+/// A body as it is read.
+struct Reading {
+    scanner: Scanner,
+    pieces: VecDeque<Bytes>,
+    held: usize,
+    allowance: usize,
+}
+
+impl Reading {
+    fn new(governed: &'static Governed, allowance: usize) -> Self {
+        Self {
+            scanner: Scanner::new(governed.paths(), Rules::STRICT),
+            pieces: VecDeque::with_capacity(1),
+            held: 0,
+            allowance,
         }
     }
-    let scan = scanner.finish().map_err(|fault| unreadable(&fault))?;
-    Ok((scan, pieces))
-}
 
-async fn next(body: &mut Incoming) -> Option<Result<http_body::Frame<Bytes>, hyper::Error>> {
-    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
-}
+    /// Takes what has come; ready at the body's end, or at the first thing that is wrong with it.
+    fn poll(&mut self, body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        while !body.is_end_stream() {
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                None => break,
+                // A body that ends early is a caller that hung up, unless the head guard found fault with it.
+                Some(Err(_)) => return Poll::Ready(Err(Stop::Gone)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.take(data)?;
+                    }
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
 
-/// A body that ends early is a caller that hung up, unless the head guard found fault with its framing.
-fn broke_off(_error: &hyper::Error) -> Stop {
-    Stop::Gone
+    fn take(&mut self, data: Bytes) -> Result<(), Refusal> {
+        self.held = self.held.saturating_add(data.len());
+        if self.held > self.allowance {
+            return Err(too_large(self.allowance as u64));
+        }
+        self.scanner
+            .push(&data)
+            .map_err(|fault| unreadable(&fault))?;
+        if !data.is_empty() {
+            self.pieces.push_back(data);
+        }
+        Ok(())
+    }
 }
 
 fn unreadable(fault: &json_scan::Fault) -> Refusal {

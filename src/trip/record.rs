@@ -16,12 +16,13 @@ use crate::limits::{Account, Hold};
 use crate::meters::Direction;
 use crate::snapshot::{Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Fact, Note, Spine};
-use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage};
+use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage, Wall};
 use crate::upstream::Sent;
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
 
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
+/// Boxed from the start, since it is handed on from the steps to the answer's body.
 pub(super) struct Run {
     ground: Arc<Ground>,
     door: Arc<Door>,
@@ -34,6 +35,7 @@ pub(super) struct Run {
     answer: Answered,
     hold: Option<Hold>,
     sent: Sent,
+    admitted_at: Boot,
     queue_wait: Option<Duration>,
     code: Option<Code>,
     rule: Option<Arc<Rule>>,
@@ -57,6 +59,7 @@ struct Answered {
     head_at: Option<Boot>,
     first_at: Option<Boot>,
     bytes: u64,
+    pieces: u64,
     is_stream: bool,
     meter: Option<Meter>,
 }
@@ -68,13 +71,13 @@ impl Run {
         door: &Arc<Door>,
         tenant: Arc<Tenant>,
         snapshot: Arc<Snapshot>,
-        id: RequestId,
+        id: (RequestId, Wall),
         known: &Known,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut run = Self::start(ground, door, tenant, snapshot, id);
-        run.endpoint = known.target.endpoint;
-        run.upstream = Some(Arc::clone(&known.target.upstream));
-        let retry = known.parts.headers.get("x-stainless-retry-count");
+        run.endpoint = known.asking.target.endpoint;
+        run.upstream = Some(Arc::clone(&known.asking.target.upstream));
+        let retry = known.asking.parts.headers.get("x-stainless-retry-count");
         run.question.retry = retry
             .and_then(|count| count.to_str().ok())
             .and_then(|count| count.parse().ok());
@@ -86,9 +89,9 @@ impl Run {
         ground: &Arc<Ground>,
         door: &Arc<Door>,
         snapshot: Arc<Snapshot>,
-        id: RequestId,
+        id: (RequestId, Wall),
         endpoint: Endpoint,
-    ) -> Self {
+    ) -> Box<Self> {
         let nobody = Arc::clone(snapshot.nobody());
         let mut run = Self::start(ground, door, nobody, snapshot, id);
         run.endpoint = endpoint;
@@ -101,14 +104,14 @@ impl Run {
         door: &Arc<Door>,
         tenant: Arc<Tenant>,
         snapshot: Arc<Snapshot>,
-        id: RequestId,
-    ) -> Self {
-        let at = (ground.clock.boot(), ground.clock.wall());
+        (id, wall): (RequestId, Wall),
+    ) -> Box<Self> {
+        let at = (ground.clock.boot(), wall);
         let spine = Spine::open(tenant, snapshot, id, at);
         spine.meters().opened();
         door.enter();
         ground.shutdown.enter();
-        Self {
+        Box::new(Self {
             ground: Arc::clone(ground),
             door: Arc::clone(door),
             spine,
@@ -120,10 +123,11 @@ impl Run {
             answer: Answered::default(),
             hold: None,
             sent: Sent::default(),
+            admitted_at: at.0,
             queue_wait: None,
             code: None,
             rule: None,
-        }
+        })
     }
 
     pub(super) fn ground(&self) -> &Ground {
@@ -170,6 +174,12 @@ impl Run {
         when.since(self.now())
     }
 
+    /// The trip is about to be admitted; what time it is.
+    pub(super) fn admits(&mut self) -> Boot {
+        self.admitted_at = self.now();
+        self.admitted_at
+    }
+
     /// The trip has come to this step.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
@@ -195,7 +205,7 @@ impl Run {
 
     /// The wait that began then is over.
     pub(super) fn waited(&mut self, since: Boot) {
-        let waited = self.now().since(since);
+        let waited = self.admits().since(since);
         self.spine.meters().dequeued(waited);
         self.queue_wait = Some(waited);
     }
@@ -205,9 +215,11 @@ impl Run {
         self.hold = Some(hold);
     }
 
-    /// The request is about to leave.
-    pub(super) fn leaves(&mut self) {
-        self.answer.left_at = Some(self.now());
+    /// The request is about to leave. It was admitted just now: nothing between the two waits.
+    pub(super) fn leaves(&mut self) -> Boot {
+        let now = self.admitted_at;
+        self.answer.left_at = Some(now);
+        now
     }
 
     /// The answer's head is here.
@@ -219,16 +231,26 @@ impl Run {
         self.phase = Phase::Meter;
     }
 
-    /// A piece of the answer's body, before anything is taken out of it. Says when it came.
-    pub(super) fn tally(&mut self, piece: &[u8]) -> Boot {
-        let now = self.now();
-        if self.answer.first_at.is_none() {
-            self.answer.first_at = Some(now);
-        }
+    /// A piece of the answer's body, before anything is taken out of it.
+    pub(super) fn tally(&mut self, piece: &[u8]) {
+        self.answer.pieces = self.answer.pieces.saturating_add(1);
         if let Some(meter) = &mut self.answer.meter {
             meter.push(piece);
         }
+    }
+
+    /// What has come of the answer has been passed on, and more is to come.
+    pub(super) fn pauses(&mut self) -> Boot {
+        let now = self.now();
+        if self.answer.pieces > 0 {
+            self.answer.first_at.get_or_insert(now);
+        }
         now
+    }
+
+    /// When the answer's head came.
+    pub(super) fn head_at(&self) -> Boot {
+        self.answer.head_at.unwrap_or_else(|| self.now())
     }
 
     /// Bytes that went to the caller.
@@ -312,6 +334,11 @@ impl Drop for Run {
             meters.tokens(usage);
         }
         meters.duration(now.since(self.spine.started()));
+        if self.answer.pieces > 0 {
+            // An answer that came in one piece began when it ended.
+            self.answer.first_at.get_or_insert(now);
+        }
+        let meters = self.spine.meters();
         if let Some(first) = self.answer.first_at {
             meters.first_token(first.since(self.spine.started()));
         }

@@ -2,6 +2,7 @@
 //! provider's, or a refusal in the provider's shape. The one place that renders a stop.
 //! Must never say more to a caller than its tenant may know.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use super::record::Run;
 use super::{Refusal, Stop, forward};
 use crate::limits::{Dimension, Level, Levels};
 use crate::snapshot::Standing;
-use crate::units::{Code, Dialect, Ending, RequestId, Wall};
+use crate::units::{Boot, Code, Dialect, Ending, RequestId, Wall};
 use crate::wire::error_body::{self, RefusalDetail};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("outrigger-request-id");
@@ -24,7 +25,7 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Carries an upstream's answer back. The run goes into its body.
-pub(super) fn answer(run: Run, answer: forward::Answer) -> Response<OutBody> {
+pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody> {
     let forward::Answer {
         response,
         line,
@@ -37,8 +38,7 @@ pub(super) fn answer(run: Run, answer: forward::Answer) -> Response<OutBody> {
     if filter.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    headers.insert(REQUEST_ID, id_value(run.spine().id()));
-    limits(&run, &mut headers);
+    limits(&run, run.head_at(), &mut headers);
     let patience = run
         .upstream()
         .map_or(Duration::MAX, |upstream| upstream.patience.between_bytes);
@@ -64,12 +64,12 @@ fn is_bodiless(method: &Method, status: StatusCode) -> bool {
 }
 
 /// Refuses somebody who could not be identified, on the record of `_nobody`.
-pub(super) fn turn_away(run: Run, away: &TurnedAway) -> Response<OutBody> {
+pub(super) fn turn_away(run: Box<Run>, away: &TurnedAway) -> Response<OutBody> {
     refuse(run, &away.refusal, away.dialect)
 }
 
 /// Renders the stop of a trip.
-pub(super) fn stop(mut run: Run, stop: Stop) -> Response<OutBody> {
+pub(super) fn stop(mut run: Box<Run>, stop: Stop) -> Response<OutBody> {
     let dialect = run.upstream().map(|upstream| upstream.dialect);
     match stop {
         Stop::Refused(refusal) => refuse(run, &refusal, dialect),
@@ -90,7 +90,7 @@ pub(super) fn stop(mut run: Run, stop: Stop) -> Response<OutBody> {
     }
 }
 
-fn refuse(mut run: Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
+fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
     run.refused(refusal);
     let id = run.spine().id();
     let retry_after = refusal.retry_after();
@@ -109,7 +109,7 @@ fn refuse(mut run: Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response
     let mut response = own(refusal.code, id, Bytes::from(body));
     let headers = response.headers_mut();
     if proven {
-        limits(&run, headers);
+        limits(&run, run.now(), headers);
     }
     if let Some(retry_after) = retry_after {
         // Rounded up: a client that comes back a moment early would only be refused again.
@@ -158,27 +158,34 @@ fn id_value(id: RequestId) -> HeaderValue {
     HeaderValue::from_bytes(&id.encode()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The tenant's own limits, in the headers of the dialect.
-fn limits(run: &Run, headers: &mut HeaderMap) {
-    let levels = run.account().levels(run.now());
+/// Who answered, and the tenant's own limits, in the headers of the dialect.
+fn limits(run: &Run, now: Boot, headers: &mut HeaderMap) {
+    let levels = run.account().levels(now);
+    let mut values = Values {
+        text: Vec::with_capacity(128),
+        spans: Vec::with_capacity(7),
+    };
+    values.add(REQUEST_ID, |out| {
+        out.extend_from_slice(&run.spine().id().encode());
+    });
     match run.upstream().map(|upstream| upstream.dialect) {
-        Some(Dialect::Anthropic) => anthropic_limits(&levels, run.ground().clock.wall(), headers),
-        Some(Dialect::OpenAi) | None => openai_limits(&levels, headers),
+        Some(Dialect::Anthropic) => {
+            anthropic_limits(&levels, run.ground().clock.wall(), &mut values);
+        }
+        Some(Dialect::OpenAi) | None => openai_limits(&levels, &mut values),
     }
+    values.insert_into(headers);
 }
 
 macro_rules! triple {
-    ($prefix:literal, $order:ident, $name:literal) => {
-        triple!(@ $order $prefix, $name)
-    };
-    (@ middle $prefix:literal, $name:literal) => {
+    ($prefix:literal, middle, $name:literal) => {
         [
             HeaderName::from_static(concat!($prefix, "limit-", $name)),
             HeaderName::from_static(concat!($prefix, "remaining-", $name)),
             HeaderName::from_static(concat!($prefix, "reset-", $name)),
         ]
     };
-    (@ last $prefix:literal, $name:literal) => {
+    ($prefix:literal, last, $name:literal) => {
         [
             HeaderName::from_static(concat!($prefix, $name, "-limit")),
             HeaderName::from_static(concat!($prefix, $name, "-remaining")),
@@ -187,7 +194,7 @@ macro_rules! triple {
     };
 }
 
-fn openai_limits(levels: &Levels, headers: &mut HeaderMap) {
+fn openai_limits(levels: &Levels, values: &mut Values) {
     let tokens = [
         Dimension::Tokens,
         Dimension::InputTokens,
@@ -197,24 +204,16 @@ fn openai_limits(levels: &Levels, headers: &mut HeaderMap) {
         .into_iter()
         .find_map(|dimension| levels.of(dimension));
     if let Some(level) = levels.of(Dimension::Requests) {
-        put(
-            headers,
-            triple!("x-ratelimit-", middle, "requests"),
-            &level,
-            go_duration(level.reset),
-        );
+        let names = triple!("x-ratelimit-", middle, "requests");
+        values.put(names, &level, |out| go_duration(level.reset, out));
     }
     if let Some(level) = tokens {
-        put(
-            headers,
-            triple!("x-ratelimit-", middle, "tokens"),
-            &level,
-            go_duration(level.reset),
-        );
+        let names = triple!("x-ratelimit-", middle, "tokens");
+        values.put(names, &level, |out| go_duration(level.reset, out));
     }
 }
 
-fn anthropic_limits(levels: &Levels, now: Wall, headers: &mut HeaderMap) {
+fn anthropic_limits(levels: &Levels, now: Wall, values: &mut Values) {
     for (dimension, names) in [
         (
             Dimension::Requests,
@@ -236,36 +235,109 @@ fn anthropic_limits(levels: &Levels, now: Wall, headers: &mut HeaderMap) {
         if let Some(level) = levels.of(dimension) {
             let millis = u64::try_from(level.reset.as_millis()).unwrap_or(u64::MAX);
             // Whole seconds, rounded up, as the provider writes them.
-            let at = Wall(
-                now.0
-                    .saturating_add(millis)
-                    .div_ceil(1000)
-                    .saturating_mul(1000),
-            );
-            put(headers, names, &level, at.rfc3339_seconds());
+            let seconds = now.0.saturating_add(millis).div_ceil(1000);
+            let at = Wall(seconds.saturating_mul(1000));
+            values.put(names, &level, |out| at.write_seconds(out));
         }
     }
 }
 
-fn put(headers: &mut HeaderMap, names: [HeaderName; 3], level: &Level, reset: String) {
-    let [limit, remaining, resets] = names;
-    headers.insert(limit, HeaderValue::from(level.limit.most()));
-    headers.insert(remaining, HeaderValue::from(level.remaining));
-    if let Ok(reset) = HeaderValue::try_from(reset) {
-        headers.insert(resets, reset);
+/// Header values written one behind the other, so that all of them share one allocation.
+#[derive(Default)]
+struct Values {
+    text: Vec<u8>,
+    spans: Vec<(HeaderName, Range<usize>)>,
+}
+
+impl Values {
+    fn add(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        self.spans.push((name, start..self.text.len()));
+    }
+
+    fn put(&mut self, names: [HeaderName; 3], level: &Level, reset: impl FnOnce(&mut Vec<u8>)) {
+        let [limit, remaining, resets] = names;
+        self.add(limit, |out| decimal(level.limit.most(), out));
+        self.add(remaining, |out| decimal(level.remaining, out));
+        self.add(resets, reset);
+    }
+
+    fn insert_into(self, headers: &mut HeaderMap) {
+        let text = Bytes::from(self.text);
+        for (name, span) in self.spans {
+            // Digits, letters and punctuation only: always a valid value.
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(span)) {
+                headers.insert(name, value);
+            }
+        }
     }
 }
 
+fn decimal(value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = value;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
 /// A span as OpenAI writes resets: `12ms`, `1s`, `6m0s`.
-fn go_duration(span: Duration) -> String {
-    let millis = span.as_millis();
+fn go_duration(span: Duration, out: &mut Vec<u8>) {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     if millis < 1000 {
-        return format!("{millis}ms");
+        decimal(millis, out);
+        out.extend_from_slice(b"ms");
+        return;
     }
     let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    if hours > 0 {
+        decimal(hours, out);
+        out.push(b'h');
+    }
+    if seconds >= 60 {
+        decimal(minutes, out);
+        out.push(b'm');
+    }
+    decimal(seconds % 60, out);
+    out.push(b's');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, decimal, go_duration};
+
+    #[test]
+    fn numbers_and_spans_are_written_as_providers_do() {
+        for (value, expected) in [
+            (0, "0"),
+            (7, "7"),
+            (1_000_000, "1000000"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            let mut out = Vec::new();
+            decimal(value, &mut out);
+            assert_eq!(out, expected.as_bytes());
+        }
+        for (millis, expected) in [
+            (0, "0ms"),
+            (12, "12ms"),
+            (1000, "1s"),
+            (1001, "2s"),
+            (360_000, "6m0s"),
+            (3_661_000, "1h1m1s"),
+        ] {
+            let mut out = Vec::new();
+            go_duration(Duration::from_millis(millis), &mut out);
+            assert_eq!(out, expected.as_bytes());
+        }
     }
 }

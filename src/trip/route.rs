@@ -8,7 +8,7 @@ use crate::snapshot::{NoRoute, Route};
 use crate::units::Code;
 
 pub(super) fn route(run: &Run, allowed: &Allowed) -> Result<Route, Refusal> {
-    let upstream = &allowed.target.upstream;
+    let upstream = &allowed.asking.target.upstream;
     run.snapshot()
         .route(run.tenant(), upstream)
         .map_err(|no_route| match no_route {

@@ -39,9 +39,14 @@ impl Wall {
     /// RFC 3339 in UTC, in whole seconds: `2026-11-24T13:01:02Z`.
     pub fn rfc3339_seconds(self) -> String {
         let mut out = Vec::with_capacity(20);
-        self.seconds(&mut out);
-        out.push(b'Z');
+        self.write_seconds(&mut out);
         String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Appends RFC 3339 in UTC, in whole seconds.
+    pub fn write_seconds(self, out: &mut Vec<u8>) {
+        self.seconds(out);
+        out.push(b'Z');
     }
 
     /// The date and time of day, by the civil-from-days reckoning of the proleptic Gregorian calendar.

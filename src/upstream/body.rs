@@ -34,7 +34,9 @@ pub enum RequestBody {
     Empty,
     /// Scanned and held; the pieces are sent in order.
     Held {
-        /// What is still to be sent.
+        /// What is sent next; most bodies are one piece.
+        next: Option<Bytes>,
+        /// What follows.
         pieces: VecDeque<Bytes>,
         /// Bytes still to be sent.
         left: u64,
@@ -85,7 +87,13 @@ impl RequestBody {
     /// A held body.
     pub fn held(pieces: VecDeque<Bytes>, sent: Sent) -> Self {
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self::Held { pieces, left, sent }
+        let mut pieces = pieces;
+        Self::Held {
+            next: pieces.pop_front(),
+            pieces,
+            left,
+            sent,
+        }
     }
 }
 
@@ -99,7 +107,13 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Held { pieces, left, sent } => Poll::Ready(pieces.pop_front().map(|piece| {
+            Self::Held {
+                next,
+                pieces,
+                left,
+                sent,
+            } => Poll::Ready(next.take().map(|piece| {
+                *next = pieces.pop_front();
                 *left = left.saturating_sub(piece.len() as u64);
                 sent.add(piece.len());
                 Ok(Frame::data(piece))
@@ -119,7 +133,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Held { pieces, .. } => pieces.is_empty(),
+            Self::Held { next, .. } => next.is_none(),
             Self::Streamed { from, .. } => from.is_end_stream(),
         }
     }

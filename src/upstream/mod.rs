@@ -1,25 +1,29 @@
 //! Floor 5: the way out to model providers. Takes a [`Pass`], which only a decided, admitted and routed
 //! request has; must never dial for anybody else, and never share a connection between tenants.
 
+mod alarm;
 mod body;
 mod connect;
 mod fault;
 mod pool;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+pub use alarm::Alarm;
 pub use body::{BodyFault, RequestBody, Sent};
 pub use fault::Fault;
 pub use pool::{Line, Pool};
 
 use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
-use crate::units::Clock;
+use crate::units::{Boot, Clock};
 
 /// Sends requests upstream, over the connections of the tenant that the pass names.
 pub struct Dialer {
@@ -49,15 +53,21 @@ impl Dialer {
         &self.pool
     }
 
-    /// Sends one request and waits for the answer's head.
+    /// Sends one request, at `now`, and waits for the answer's head.
     ///
     /// A pooled connection that turns out closed before the request was written is replaced, once per such
     /// connection; a request of which a byte may have left is never sent twice.
     ///
     /// # Errors
     /// [`Fault`]: the name, the connection, TLS, the time or the answer.
-    pub async fn send(&self, pass: Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
+    pub async fn send(
+        &self,
+        pass: Pass,
+        request: Request<RequestBody>,
+        now: Boot,
+    ) -> Result<Answer, Fault> {
         let mut request = request;
+        let deadline = now.after(pass.upstream().patience.first_byte);
         loop {
             let (mut line, reused) = match self.pool.take(pass.key()) {
                 Some(line) => (line, true),
@@ -71,8 +81,12 @@ impl Dialer {
                     "the upstream closed a new connection at once",
                 ));
             }
-            let patience = pass.upstream().patience.first_byte;
-            match timed(patience, line.send(request)).await? {
+            let mut sent = pin!(line.send(request));
+            let answered = poll_fn(|cx| match sent.as_mut().poll(cx) {
+                Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                Poll::Pending => line.alarm().poll(cx, deadline).map(|()| None),
+            });
+            match answered.await.ok_or(Fault::FirstByteTimeout)? {
                 Ok(response) => return Ok(Answer { response, line }),
                 Err(mut unsent) => match unsent.take_message() {
                     Some(back) if reused => request = back,
@@ -91,12 +105,6 @@ impl Dialer {
         self.meters.process().upstream_connect(result_of(&opened));
         opened
     }
-}
-
-async fn timed<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Fault> {
-    timeout(limit, work)
-        .await
-        .map_err(|_| Fault::FirstByteTimeout)
 }
 
 fn result_of(opened: &Result<Line, Fault>) -> ConnectResult {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 
-use super::RequestBody;
+use super::{Alarm, RequestBody};
 use crate::meters::Registry;
 use crate::spine::PoolKey;
 use crate::units::{Boot, Clock};
@@ -33,6 +33,7 @@ struct Idle {
     sender: SendRequest<RequestBody>,
     until: Boot,
     keep: Duration,
+    alarm: Alarm,
 }
 
 /// One connection in use by one request.
@@ -40,6 +41,7 @@ pub struct Line {
     sender: SendRequest<RequestBody>,
     key: PoolKey,
     keep: Duration,
+    alarm: Alarm,
     pool: Arc<Pool>,
 }
 
@@ -51,6 +53,7 @@ impl Line {
         pool: &Arc<Pool>,
     ) -> Self {
         Self {
+            alarm: Alarm::new(Arc::clone(&pool.clock)),
             sender,
             key,
             keep,
@@ -66,16 +69,38 @@ impl Line {
     pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
         self.sender.try_send_request(request)
+    }
+
+    /// The connection's timer.
+    pub fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
     }
 
     /// Gives the connection back after an answer that ended cleanly.
     pub fn put_back(self) {
-        if !self.sender.is_closed() {
-            let pool = Arc::clone(&self.pool);
-            pool.put(self.key, self.sender, self.keep);
+        if self.sender.is_closed() {
+            return;
         }
+        let Self {
+            sender,
+            key,
+            keep,
+            alarm,
+            pool,
+        } = self;
+        let until = pool.clock.boot().after(keep);
+        pool.put(
+            key,
+            Idle {
+                sender,
+                until,
+                keep,
+                alarm,
+            },
+        );
     }
 }
 
@@ -96,15 +121,16 @@ impl Pool {
         let found = shelf.take(key);
         self.count(before, shelf.count);
         drop(shelf);
-        found.map(|idle| Line::new(idle.sender, key.clone(), idle.keep, self))
+        found.map(|idle| Line {
+            sender: idle.sender,
+            key: key.clone(),
+            keep: idle.keep,
+            alarm: idle.alarm,
+            pool: Arc::clone(self),
+        })
     }
 
-    fn put(&self, key: PoolKey, sender: SendRequest<RequestBody>, keep: Duration) {
-        let idle = Idle {
-            sender,
-            until: self.clock.boot().after(keep),
-            keep,
-        };
+    fn put(&self, key: PoolKey, idle: Idle) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let before = shelf.count;
         let evicted = if shelf.count >= self.cap {

@@ -12,23 +12,32 @@ use crate::units::TenantId;
 const TENANT_STAMP: HeaderName = HeaderName::from_static("x-tenant-id");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
+/// Whether the body goes on as long as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Its declared length stays true.
+    AsItCame,
+    /// The length is declared anew.
+    Anew,
+}
+
 /// Makes the caller's head into the one that goes upstream, in place.
 pub(super) fn prepare(
     headers: &mut HeaderMap,
     upstream: &Upstream,
     tenant: &TenantId,
     spent: [bool; 3],
+    framing: Framing,
 ) {
     let replaced = upstream.credential.is_some();
-    let doomed = doomed(headers, replaced, upstream.trust);
-    for name in &doomed {
-        headers.remove(name);
-    }
-    for (carrier, spent) in CARRIERS.iter().zip(spent) {
-        if spent || replaced {
-            headers.remove(carrier);
-        }
-    }
+    remove(headers, |name| match fate(name) {
+        Fate::Hop => true,
+        Fate::Length => framing == Framing::Anew,
+        Fate::Credential(carrier) => replaced || spent[carrier],
+        Fate::Account => replaced,
+        Fate::Trace => upstream.trust == Trust::External,
+        Fate::End | Fate::Protected => is_tenant_name(name),
+    });
     headers.insert(header::HOST, upstream.authority.clone());
     match &upstream.credential {
         Some(Credential::Bearer(value)) => headers.insert(header::AUTHORIZATION, value.clone()),
@@ -45,25 +54,30 @@ pub(super) fn prepare(
     }
 }
 
-/// Which of the caller's fields do not go on.
-fn doomed(headers: &HeaderMap, replaced: bool, trust: Trust) -> Vec<HeaderName> {
-    let nominated = nominated(headers);
-    headers
-        .keys()
-        .filter(|name| {
-            is_hop_by_hop(name)
-                || is_framing(name)
-                || is_tenant_name(name.as_str())
-                || (replaced && is_account(name))
-                || (trust == Trust::External && is_trace(name))
-                || (!nominated.is_empty()
-                    && !is_protected(name)
-                    && nominated
-                        .iter()
-                        .any(|one| one.eq_ignore_ascii_case(name.as_str())))
-        })
-        .cloned()
-        .collect()
+/// Takes out what `dooms` names, and what `Connection` nominates and may nominate. One pass over the names;
+/// most heads have nothing to lose, and then nothing is allocated.
+fn remove(headers: &mut HeaderMap, dooms: impl Fn(&str) -> bool) {
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    let mut nominates = false;
+    for name in headers.keys() {
+        nominates |= name == header::CONNECTION;
+        if dooms(name.as_str()) {
+            doomed.push(name.clone());
+        }
+    }
+    if nominates {
+        let nominated = nominated(headers);
+        let more = headers.keys().filter(|name| {
+            fate(name.as_str()) == Fate::End
+                && nominated
+                    .iter()
+                    .any(|one| one.eq_ignore_ascii_case(name.as_str()))
+        });
+        doomed.extend(more.cloned());
+    }
+    for name in &doomed {
+        headers.remove(name);
+    }
 }
 
 /// The fields that `Connection` names.
@@ -78,63 +92,71 @@ fn nominated(headers: &HeaderMap) -> Vec<&str> {
         .collect()
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
+/// What a field is to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It belongs to the connection (RFC 9110 §7.6.1), or was answered here (`expect`).
+    Hop,
+    /// The body's length.
+    Length,
+    /// It may carry a credential; which carrier.
+    Credential(usize),
+    /// Which account, project or person a shared credential works for: the operator's choice, not the agent's.
+    Account,
+    /// Trace context (W3C Trace Context, W3C Baggage), which stays inside the operator's walls.
+    Trace,
+    /// End to end, and like all above not to be nominated away by `Connection`.
+    Protected,
+    /// End to end.
+    End,
+}
+
+fn fate(name: &str) -> Fate {
+    match name {
         "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-    )
-}
-
-/// Framing is written anew for each hop; `expect` was answered here.
-fn is_framing(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "content-length" | "expect" | "host")
-}
-
-/// What `Connection` may not take out.
-fn is_protected(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "host"
-            | "content-length"
-            | "content-type"
-            | "authorization"
-            | "x-api-key"
-            | "anthropic-version"
-    )
-}
-
-/// Which account, project or person a shared credential works for: the operator's choice, not the agent's.
-fn is_account(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
+        | "keep-alive"
+        | "proxy-connection"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "te"
+        | "trailer"
+        | "transfer-encoding"
+        | "upgrade"
+        | "http2-settings"
+        | "expect" => Fate::Hop,
+        "content-length" => Fate::Length,
+        "authorization" => Fate::Credential(0),
+        "x-api-key" => Fate::Credential(1),
+        "x-goog-api-key" => Fate::Credential(2),
         "openai-organization"
-            | "openai-project"
-            | "anthropic-workspace-id"
-            | "anthropic-user-profile-id"
-    )
-}
-
-/// Trace context, which stays inside the operator's walls (W3C Trace Context, W3C Baggage).
-fn is_trace(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "traceparent" | "tracestate" | "baggage")
+        | "openai-project"
+        | "anthropic-workspace-id"
+        | "anthropic-user-profile-id" => Fate::Account,
+        "traceparent" | "tracestate" | "baggage" => Fate::Trace,
+        "host" | "content-type" | "anthropic-version" | "x-tenant-id" => Fate::Protected,
+        _ => Fate::End,
+    }
 }
 
 /// Whether a header or query name claims a tenant or speaks for the sidecar, whatever its case and whether
 /// it is written with `-`, `_` or `.`.
 pub(in crate::trip) fn is_tenant_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    // Most names are told apart by their first letters.
+    match bytes.first().map(u8::to_ascii_lowercase) {
+        Some(b'x') if bytes.get(1).is_some_and(|byte| b"-_.".contains(byte)) => {
+            let third = bytes.get(2).map(u8::to_ascii_lowercase);
+            if !third.is_some_and(|byte| b"tofrgl".contains(&byte)) {
+                return false;
+            }
+        }
+        Some(b't' | b'o' | b'f') => {}
+        _ => return false,
+    }
     let mut folded = [0_u8; 24];
     let mut length = 0;
-    for byte in name.bytes().take(folded.len()) {
-        folded[length] = match byte {
+    for (slot, byte) in folded.iter_mut().zip(bytes) {
+        *slot = match byte {
             b'_' | b'.' => b'-',
             other => other.to_ascii_lowercase(),
         };
@@ -160,7 +182,8 @@ pub(in crate::trip) fn is_tenant_name(name: &str) -> bool {
         b"x-gateway-inference-",
         b"x-llm-d-",
     ];
-    exact.contains(&folded) || prefixes.iter().any(|prefix| folded.starts_with(prefix))
+    prefixes.iter().any(|prefix| folded.starts_with(prefix))
+        || (bytes.len() <= folded.len() && exact.contains(&folded))
 }
 
 /// Towards the operator's own upstreams: the caller's baggage without what claims a tenant, and then ours.
@@ -186,23 +209,9 @@ fn baggage(headers: &mut HeaderMap, tenant: &TenantId) {
 /// Takes out of an answer's head what belongs to the hop, and the provider's own rate limits: on a shared
 /// key they tell of other tenants' load.
 pub(in crate::trip) fn strip_answer(headers: &mut HeaderMap) {
-    let nominated: Vec<String> = nominated(headers).into_iter().map(str::to_owned).collect();
-    let doomed: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            is_hop_by_hop(name)
-                || is_provider_limit(name.as_str())
-                || name.as_str().starts_with("outrigger-")
-                || (!is_protected(name)
-                    && nominated
-                        .iter()
-                        .any(|one| one.eq_ignore_ascii_case(name.as_str())))
-        })
-        .cloned()
-        .collect();
-    for name in &doomed {
-        headers.remove(name);
-    }
+    remove(headers, |name| {
+        fate(name) == Fate::Hop || is_provider_limit(name) || name.starts_with("outrigger-")
+    });
 }
 
 fn is_provider_limit(name: &str) -> bool {

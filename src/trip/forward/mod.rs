@@ -4,12 +4,14 @@
 
 mod head;
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use head::Framing;
 pub(super) use head::{is_tenant_name, strip_answer};
 
+use super::accept::Asking;
 use super::admit::Admitted;
 use super::decide::{Allowed, AllowedBody};
 use super::record::Run;
@@ -38,13 +40,14 @@ pub(super) async fn forward(
     let pass = run.spine().pass(&admitted.hold, &route);
     run.holds(admitted.hold);
     let upstream = route.upstream();
-    let method = allowed.parts.method.clone();
-    let endpoint = allowed.target.endpoint;
+    let method = allowed.asking.parts.method.clone();
+    let endpoint = allowed.asking.target.endpoint;
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
     let request = outgoing(run, allowed, upstream)?;
-    run.leaves();
-    let upstream::Answer { response, line } = run.ground().dialer.send(pass, request).await?;
+    let now = run.leaves();
+    let sent = run.ground().dialer.send(pass, request, now);
+    let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Broken("the upstream switched protocols unasked").into());
     }
@@ -64,29 +67,31 @@ fn outgoing(
     allowed: Allowed,
     upstream: &Upstream,
 ) -> Result<Request<RequestBody>, Refusal> {
-    let Allowed {
-        parts,
+    let Allowed { asking, body } = allowed;
+    let Asking {
+        mut parts,
         target,
         spent,
-        body,
-    } = allowed;
-    let governed = matches!(body, AllowedBody::Governed { .. });
-    let uri = uri(upstream, &target.path, target.query.as_deref())?;
-    let mut headers = parts.headers;
-    head::prepare(&mut headers, upstream, run.tenant().id(), spent);
-    if governed {
+    } = *asking;
+    parts.uri = uri(upstream, &target.path, target.query.as_deref())?;
+    parts.version = Version::HTTP_11;
+    let framing = match &body {
+        AllowedBody::Governed { verdict, .. } if verdict.edits.is_empty() => Framing::AsItCame,
+        AllowedBody::Governed { .. } | AllowedBody::Opaque(_) => Framing::Anew,
+    };
+    head::prepare(
+        &mut parts.headers,
+        upstream,
+        run.tenant().id(),
+        spent,
+        framing,
+    );
+    if matches!(body, AllowedBody::Governed { .. }) {
         // A compressed answer could not be metered, nor the usage chunk be taken out of it.
-        headers.insert(
-            header::ACCEPT_ENCODING,
-            header::HeaderValue::from_static("identity"),
-        );
+        let identity = header::HeaderValue::from_static("identity");
+        parts.headers.insert(header::ACCEPT_ENCODING, identity);
     }
-    let body = outgoing_body(run, body);
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Ok(Request::from_parts(parts, outgoing_body(run, body)))
 }
 
 fn outgoing_body(run: &Run, body: AllowedBody) -> RequestBody {
