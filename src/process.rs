@@ -41,8 +41,15 @@ pub enum ProcessEvent<'a> {
         hash: &'a str,
         /// How many tenants it knows.
         tenants: usize,
-        /// How many warnings it raised.
+        /// Where it was read: a path, or what stands in for one.
+        from: &'a str,
+    },
+    /// A config runs, and something in it is odd.
+    ConfigOdd {
+        /// How many warnings.
         warnings: usize,
+        /// The whole report, as `outrigger check` prints it.
+        text: &'a str,
     },
     /// A config has problems; what ran before goes on.
     ConfigRejected {
@@ -170,9 +177,12 @@ pub fn tell(event: ProcessEvent<'_>) {
             generation,
             hash,
             tenants,
-            warnings,
+            from,
         } => {
-            info!(target: TARGET, generation, hash, tenants, warnings, "config loaded");
+            info!(target: TARGET, generation, hash, tenants, from, "config loaded");
+        }
+        E::ConfigOdd { warnings, text } => {
+            warn!(target: TARGET, warnings, text, "config has warnings");
         }
         E::ConfigRejected { problems, text } => {
             error!(target: TARGET, problems, text, "config rejected; what ran before goes on");

@@ -19,6 +19,15 @@ pub enum Source {
     Text(&'static str, String),
 }
 
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text(name, _) => f.write_str(name),
+        }
+    }
+}
+
 impl Source {
     /// Reads it, whole, with all its problems.
     pub fn load(&self) -> Loaded {
@@ -36,13 +45,18 @@ impl Source {
 /// # Errors
 /// If a named file does not exist.
 pub fn find(named: Option<&Path>) -> Result<Source, Error> {
-    let by_variable = std::env::var_os("OUTRIGGER_CONFIG").map(PathBuf::from);
-    if let Some(path) = named.map(Path::to_path_buf).or(by_variable) {
+    let by_variable = std::env::var_os("OUTRIGGER_CONFIG")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    let wanted = named
+        .map(|path| (path.to_path_buf(), "--config"))
+        .or_else(|| by_variable.map(|path| (path, "$OUTRIGGER_CONFIG")));
+    if let Some((path, by)) = wanted {
         if path.is_file() {
             return Ok(Source::File(path));
         }
         return Err(Error::Usage(format!(
-            "there is no configuration file `{}`",
+            "there is no configuration file `{}`, which `{by}` names",
             path.display()
         )));
     }

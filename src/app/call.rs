@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -20,11 +21,22 @@ pub fn admin_socket(state: Option<&Path>) -> PathBuf {
     state_directory(state).join(ADMIN_SOCKET)
 }
 
-/// Calls, and returns whether it was done, and what was said.
+/// What a sidecar answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether it did what it was asked.
+    pub done: bool,
+    /// The answer, as JSON on one line.
+    pub text: String,
+    /// Why not, for people; taken out of `text`.
+    pub problems: Option<String>,
+}
+
+/// Calls.
 ///
 /// # Errors
 /// If nobody answers there.
-pub async fn call(socket: &Path, method: &str, path: &str) -> Result<(bool, String), Error> {
+pub async fn call(socket: &Path, method: &str, path: &str) -> Result<Answer, Error> {
     let answer = timeout(LIMIT, exchange(socket, method, path))
         .await
         .map_err(|_| Error::Call(format!("`{}` did not answer in time", socket.display())))??;
@@ -39,13 +51,29 @@ pub async fn call(socket: &Path, method: &str, path: &str) -> Result<(bool, Stri
         .split(' ')
         .nth(1)
         .is_some_and(|status| status.starts_with('2'));
-    Ok((done, body.to_owned()))
+    let (text, problems) = apart(body);
+    Ok(Answer {
+        done,
+        text,
+        problems,
+    })
+}
+
+/// The report of a configuration is many lines long, and no text to be read inside a JSON string.
+fn apart(body: &str) -> (String, Option<String>) {
+    let Ok(Value::Object(mut members)) = serde_json::from_str(body) else {
+        return (body.to_owned(), None);
+    };
+    match members.remove("problems") {
+        Some(Value::String(problems)) => (Value::Object(members).to_string(), Some(problems)),
+        _ => (body.to_owned(), None),
+    }
 }
 
 async fn exchange(socket: &Path, method: &str, path: &str) -> Result<Vec<u8>, Error> {
     let mut stream = host::unix_connect(socket).await.map_err(|error| {
         Error::Call(format!(
-            "{error}; hint: is the sidecar running, and with this state directory?"
+            "{error}\nhint: is a sidecar running, and with this state directory? `--state` or `--socket` say where else to look"
         ))
     })?;
     let broken = |error: std::io::Error| Error::Call(format!("`{}`: {error}", socket.display()));

@@ -136,7 +136,7 @@ pub async fn run_child(
             .collect(),
         remove: wrapped.remove.into_iter().map(OsString::from).collect(),
     };
-    let child = Child::launch(&launch)?;
+    let child = Child::launch(&launch).map_err(Error::Child)?;
     // Limits of the process are inherited, so the child was started first.
     harden_rest();
     let exit = child.wait(&mut signals).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::Error;
@@ -40,12 +41,32 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
             }
         }
     }
+    let (_, nobody) = mpsc::channel(1);
+    let mut calls = std::mem::replace(&mut sidecar.calls, nobody);
     tokio::select! {
         _ = sidecar.drain() => {}
         // A second signal means now.
         () = impatience(signals) => {}
+        () = meanwhile(&sidecar, &mut calls) => {}
     }
     Ok(())
+}
+
+/// Answers calls for as long as the drain takes.
+async fn meanwhile(sidecar: &Sidecar, calls: &mut mpsc::Receiver<AdminCall>) {
+    while let Some(call) = calls.recv().await {
+        let reply = match call.verb {
+            AdminVerb::Drain => draining(sidecar),
+            AdminVerb::Health | AdminVerb::Config => state(sidecar, true),
+            AdminVerb::Reload => AdminReply {
+                done: false,
+                json: json!({"result": "rejected", "problems": "the sidecar is draining"})
+                    .to_string(),
+            },
+        };
+        let _ = call.reply.send(reply);
+    }
+    pending::<()>().await;
 }
 
 async fn look(when: Option<Instant>) {
@@ -67,14 +88,8 @@ async fn impatience(signals: &mut Signals) {
 fn answer(sidecar: &mut Sidecar, call: AdminCall) {
     let reply = match call.verb {
         AdminVerb::Reload => reloaded(sidecar),
-        AdminVerb::Drain => {
-            let open = sidecar.ground.shutdown.open();
-            AdminReply {
-                done: true,
-                json: json!({"draining": true, "open": open}).to_string(),
-            }
-        }
-        AdminVerb::Health | AdminVerb::Config => state(sidecar),
+        AdminVerb::Drain => draining(sidecar),
+        AdminVerb::Health | AdminVerb::Config => state(sidecar, false),
     };
     // Whoever asked may be gone.
     let _ = call.reply.send(reply);
@@ -109,8 +124,16 @@ fn reloaded(sidecar: &mut Sidecar) -> AdminReply {
     }
 }
 
+fn draining(sidecar: &Sidecar) -> AdminReply {
+    let open = sidecar.ground.shutdown.open();
+    AdminReply {
+        done: true,
+        json: json!({"draining": true, "open": open}).to_string(),
+    }
+}
+
 /// What runs, and why the last attempt to change it was rejected.
-fn state(sidecar: &Sidecar) -> AdminReply {
+fn state(sidecar: &Sidecar, draining: bool) -> AdminReply {
     let ground = &sidecar.ground;
     let snapshot = ground.live.take();
     let age = ground
@@ -135,6 +158,7 @@ fn state(sidecar: &Sidecar) -> AdminReply {
             .map(|upstream| upstream.name.as_str())
             .collect(),
         open: ground.shutdown.open(),
+        draining,
         rejected,
     };
     AdminReply {
@@ -154,6 +178,7 @@ struct State<'a> {
     tenants: usize,
     upstreams: Vec<&'a str>,
     open: usize,
+    draining: bool,
     rejected: Option<Refused>,
 }
 

@@ -12,6 +12,8 @@ pub enum Error {
     Config(String),
     /// The system refused something.
     Host(host::Error),
+    /// The program to run could not be started.
+    Child(host::Error),
     /// The command line asks for something that cannot be.
     Usage(String),
     /// The other side of a control call said no, or could not be reached.
@@ -19,9 +21,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 64 usage, 69 unavailable, 71 OS error, 78 configuration.
-    pub const fn exit_code(&self) -> u8 {
+    /// The exit code: 64 usage, 69 unavailable, 71 OS error, 78 configuration; for a program that could not be
+    /// started 127 when there is none and 126 otherwise, as shells do.
+    pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Child(error) if error.kind() == std::io::ErrorKind::NotFound => 127,
+            Self::Child(_) => 126,
             Self::Usage(_) => 64,
             Self::Call(_) => 69,
             Self::Host(_) => 71,
@@ -35,7 +40,7 @@ impl fmt::Display for Error {
         match self {
             // The renderer has its own layout, with the word `error` in it.
             Self::Config(problems) => f.write_str(problems.trim_end()),
-            Self::Host(error) => write!(f, "error: {error:#}"),
+            Self::Host(error) | Self::Child(error) => write!(f, "error: {error:#}"),
             Self::Usage(text) | Self::Call(text) => write!(f, "error: {text}"),
         }
     }

@@ -8,9 +8,10 @@ use http::Method;
 use serde_json::json;
 
 use super::Error;
-use crate::snapshot::{NoRoute, Snapshot, Tenant, Upstream};
+use crate::snapshot::{Snapshot, Upstream};
 use crate::trip::Refusal;
 use crate::trip::decide::{Asker, Verdict, endpoint, judge};
+use crate::trip::route::choose;
 use crate::units::TenantId;
 use crate::wire::dialect::asked::{Asked, Governed, scan_code};
 use crate::wire::dialect::path::classify;
@@ -37,7 +38,7 @@ pub struct Question {
 /// What would become of the request: text for people, and whether it would pass.
 ///
 /// # Errors
-/// If there is no such tenant or upstream, or the path or body cannot be read.
+/// If there is no such tenant or upstream, or the path cannot be read.
 pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<(String, bool), Error> {
     let tenant = snapshot
         .tenant(&question.tenant)
@@ -74,13 +75,11 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<(String, bool
     };
     let verdict = match Governed::of(upstream.dialect, classified.endpoint) {
         None => endpoint(&asker, classified.endpoint, classified.path).map(|()| Verdict::default()),
-        Some(governed) => {
-            let asked = read(governed, question)?;
-            judge(&asker, upstream, classified.endpoint, &asked)
-        }
+        Some(governed) => read(governed, question)
+            .and_then(|asked| judge(&asker, upstream, classified.endpoint, &asked)),
     };
     let passes =
-        match verdict.and_then(|verdict| routed(snapshot, tenant, upstream).map(|()| verdict)) {
+        match verdict.and_then(|verdict| choose(snapshot, tenant, upstream).map(|_| verdict)) {
             Ok(verdict) => {
                 allowed(&mut out, &verdict);
                 true
@@ -100,8 +99,14 @@ fn no_tenant(snapshot: &Snapshot, question: &Question) -> Error {
         .collect();
     names.sort_unstable();
     names.truncate(8);
+    let more = snapshot.tenants().len().saturating_sub(names.len());
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     Error::Usage(format!(
-        "there is no tenant `{}`; there are {}",
+        "there is no tenant `{}`; there are {}{more}",
         question.tenant,
         names.join(", ")
     ))
@@ -118,14 +123,17 @@ fn upstream<'s>(snapshot: &'s Snapshot, question: &Question) -> Result<&'s Arc<U
             .iter()
             .map(|upstream| format!("`{}`", upstream.name))
             .collect();
-        Error::Usage(format!(
-            "there is no such upstream; there are {}",
-            names.join(", ")
-        ))
+        Error::Usage(match &question.upstream {
+            Some(name) => format!(
+                "there is no upstream `{name}`; there are {}",
+                names.join(", ")
+            ),
+            None => "the configuration has no upstream".to_owned(),
+        })
     })
 }
 
-fn read(governed: &'static Governed, question: &Question) -> Result<Asked, Error> {
+fn read(governed: &'static Governed, question: &Question) -> Result<Asked, Refusal> {
     let body = question
         .body
         .clone()
@@ -137,33 +145,10 @@ fn read(governed: &'static Governed, question: &Question) -> Result<Asked, Error
     let scan = scanner
         .push(body.as_bytes())
         .and_then(|()| scanner.finish())
-        .map_err(|fault| {
-            Error::Usage(format!(
-                "the body would be refused ({}): {fault}",
-                scan_code(&fault)
-            ))
-        })?;
+        .map_err(|fault| Refusal::new(scan_code(&fault), format!("the request body: {fault}")))?;
     governed
         .read(scan)
-        .map_err(|fault| Error::Usage(format!("the body would be refused: {fault}")))
-}
-
-fn routed(snapshot: &Snapshot, tenant: &Tenant, upstream: &Arc<Upstream>) -> Result<(), Refusal> {
-    snapshot
-        .route(tenant, upstream)
-        .map(|_| ())
-        .map_err(|no_route| match no_route {
-            NoRoute::Upstream(rule) => Refusal::new(
-                crate::units::Code::EndpointDenied,
-                "the upstream is not allowed",
-            )
-            .by(&rule),
-            NoRoute::Region(rule) => Refusal::new(
-                crate::units::Code::RegionDenied,
-                "the region is not allowed",
-            )
-            .by(&rule),
-        })
+        .map_err(|fault| Refusal::new(fault.code(), fault.to_string()).about(fault.path))
 }
 
 fn allowed(out: &mut String, verdict: &Verdict) {

@@ -47,6 +47,11 @@ impl Logging {
         Ok(Self { queue })
     }
 
+    /// A log that somebody else writes: the request lines go to that queue, process events nowhere.
+    pub fn over(queue: LogQueue) -> Self {
+        Self { queue }
+    }
+
     /// Where request lines go.
     pub fn queue(&self) -> LogQueue {
         self.queue.clone()

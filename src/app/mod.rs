@@ -14,7 +14,7 @@ mod sidecar;
 mod simulate;
 
 pub use boot::{Admin, Boot, Source, find};
-pub use call::{admin_socket, call};
+pub use call::{Answer, admin_socket, call};
 pub use child::{Wrapped, child_environment, run_child};
 pub use control::control;
 pub use error::Error;

@@ -7,7 +7,7 @@ use super::boot::{Boot, Source};
 use crate::config::{self, Loaded, Severity, render};
 use crate::host::files;
 use crate::process::{ProcessEvent, tell};
-use crate::snapshot::{Live, Overlay, Snapshot, World, compile};
+use crate::snapshot::{Compiled, Live, Overlay, Snapshot, World, compile};
 use crate::units::Clock;
 
 /// What came of a reload.
@@ -122,7 +122,7 @@ impl Reloader {
                 Outcome::Rejected(text)
             }
             Ok(compiled) => {
-                let warnings = compiled.warnings.len();
+                let warnings = Warnings::of(&compiled, loaded);
                 let snapshot = self.live.publish(compiled, now, wall);
                 self.running = loaded.fingerprint;
                 self.world.registry.limit_labels(labels(loaded));
@@ -131,8 +131,9 @@ impl Reloader {
                     generation: snapshot.generation(),
                     hash: snapshot.hash(),
                     tenants: snapshot.tenants().len(),
-                    warnings,
+                    from: &self.source.to_string(),
                 });
+                warnings.tell();
                 self.tell_restart(loaded);
                 Outcome::Published(snapshot)
             }
@@ -144,6 +145,26 @@ impl Reloader {
         if !changes.is_empty() {
             tell(ProcessEvent::ReloadNeedsRestart {
                 what: &changes.join(", "),
+            });
+        }
+    }
+}
+
+/// What is odd in a configuration that runs all the same.
+pub(super) struct Warnings(usize, String);
+
+impl Warnings {
+    pub(super) fn of(compiled: &Compiled, loaded: &Loaded) -> Self {
+        let text = render::human(&compiled.warnings, &loaded.sources, render::Paint::Plain);
+        Self(compiled.warnings.len(), text)
+    }
+
+    pub(super) fn tell(&self) {
+        let Self(warnings, text) = self;
+        if *warnings > 0 {
+            tell(ProcessEvent::ConfigOdd {
+                warnings: *warnings,
+                text,
             });
         }
     }

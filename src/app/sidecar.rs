@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::Error;
 use super::boot::{Admin, Boot, Source, state_directory};
 use super::logging::Logging;
-use super::reload::{Reloader, has_errors, labels};
+use super::reload::{Reloader, Warnings, has_errors, labels};
 use crate::config::values::OnOff;
 use crate::config::{Loaded, render};
 use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
@@ -57,6 +57,7 @@ impl Options {
 /// A sidecar whose configuration is whole, and that does not listen yet.
 pub struct Prepared {
     loaded: Loaded,
+    warnings: Warnings,
     boot: Boot,
     state: PathBuf,
     options: Options,
@@ -116,9 +117,11 @@ impl Sidecar {
                 render::Paint::Plain,
             ))
         })?;
+        let warnings = Warnings::of(&compiled, &loaded);
         let live = Live::new(compiled, now, wall);
         Ok(Prepared {
             loaded,
+            warnings,
             boot,
             state,
             options,
@@ -151,6 +154,7 @@ impl Prepared {
     pub fn start(self, logging: &Logging) -> Result<Sidecar, Error> {
         let Self {
             loaded,
+            warnings,
             boot,
             state,
             options,
@@ -193,7 +197,8 @@ impl Prepared {
         let (call, calls) = mpsc::channel(16);
         admin(&boot.admin, call)?;
         keep_pool(&ground);
-        announce(&live, &world, &loaded, clock.as_ref());
+        announce(&live, &world, &source, clock.as_ref());
+        warnings.tell();
         ready.set(true);
         let poll = match loaded.raw.reload.poll() {
             crate::config::values::OrOff::Off => None,
@@ -301,7 +306,7 @@ fn listen(
     // All are bound before one accepts, so that a failure leaves nothing half open.
     let listeners: Vec<_> = addresses
         .iter()
-        .map(|address| TcpListener::bind(*address))
+        .map(|address| bind(*address, IN_USE_PROXY))
         .collect::<Result<_, _>>()?;
     Ok(listeners
         .into_iter()
@@ -320,6 +325,18 @@ fn listen(
         .collect())
 }
 
+const IN_USE_PROXY: &str =
+    "another process listens there, perhaps another sidecar; stop it or set `listen.proxy`";
+const IN_USE_TELEMETRY: &str = "another process listens there, perhaps another sidecar; stop it or set `listen.telemetry`, which may be `off`";
+
+/// Binds; an address that is taken is explained by the setting that names it.
+fn bind(address: SocketAddr, in_use: &'static str) -> Result<TcpListener, host::Error> {
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => error.with_hint(in_use),
+        _ => error,
+    })
+}
+
 /// Telemetry has a thread and a runtime of its own: a busy data plane never makes a probe late.
 fn telemetry(
     at: SocketAddr,
@@ -329,7 +346,7 @@ fn telemetry(
     let runtime = host::tasks::small_runtime()?;
     let listener = {
         let _inside = runtime.enter();
-        TcpListener::bind(at)?
+        bind(at, IN_USE_TELEMETRY)?
     };
     let address = listener.address();
     tell(ProcessEvent::ListenerBound {
@@ -368,7 +385,7 @@ fn keep_pool(ground: &Arc<Ground>) {
     });
 }
 
-fn announce(live: &Live, world: &World, loaded: &Loaded, clock: &dyn Clock) {
+fn announce(live: &Live, world: &World, source: &Source, clock: &dyn Clock) {
     let snapshot = live.take();
     world
         .registry
@@ -378,6 +395,6 @@ fn announce(live: &Live, world: &World, loaded: &Loaded, clock: &dyn Clock) {
         generation: snapshot.generation(),
         hash: snapshot.hash(),
         tenants: snapshot.tenants().len(),
-        warnings: loaded.problems.len(),
+        from: &source.to_string(),
     });
 }

@@ -27,7 +27,7 @@ pub(super) enum Verb {
     Run(Run),
     /// Check a configuration, and contact nothing
     Check(Check),
-    /// Say which rule decides about a request, what a key means (`models.allow`), or an error code (`OUT-0007`)
+    /// Say which rule decides about a request, or what a key or code means: `outrigger explain model-denied`
     Explain(Explain),
     /// Make virtual keys
     Keys(Keys),
@@ -109,7 +109,7 @@ pub(super) enum CheckFormat {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) config: Config,
-    /// A configuration key (`models.allow`) or an error code (`OUT-0007`)
+    /// A configuration key (`models.allow`), a section (`listen`), an error code (`OUT-0007`) or a refusal (`model-denied`)
     #[arg(value_name = "KEY|CODE")]
     pub(super) topic: Option<String>,
     /// The tenant that asks
@@ -183,7 +183,7 @@ pub(super) enum CtlVerb {
     Reload,
     /// Stop taking work, and end when there is none
     Drain,
-    /// Say whether all is well; fails if it is not
+    /// Say how it is; fails if it does not answer
     Health,
     /// Say which configuration runs, and why the last change was rejected
     Config,

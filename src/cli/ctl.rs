@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::{Ctl, CtlVerb};
-use super::verbs::say;
+use super::verbs::{complain, say};
 use crate::app::{Error, admin_socket, call};
 use crate::host::tasks;
 
@@ -19,9 +19,12 @@ pub(super) fn ctl(control: &Ctl) -> Result<ExitCode, Error> {
         .clone()
         .unwrap_or_else(|| admin_socket(control.state.as_deref()));
     let runtime = tasks::small_runtime()?;
-    let (done, text) = runtime.block_on(call(&socket, method, path))?;
-    say(&text);
-    Ok(if done {
+    let answer = runtime.block_on(call(&socket, method, path))?;
+    if let Some(problems) = &answer.problems {
+        complain(problems.trim_end());
+    }
+    say(&answer.text);
+    Ok(if answer.done {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -3,6 +3,7 @@
 
 mod args;
 mod ctl;
+mod topic;
 mod verbs;
 
 use std::process::ExitCode;
@@ -11,9 +12,14 @@ use clap::Parser as _;
 
 use args::{Cli, Verb};
 
+use crate::app::Error;
+
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => return unparsed(&asked),
+    };
     let outcome = match cli.verb {
         Verb::Serve(serve) => verbs::serve(serve),
         Verb::Run(run) => verbs::run(run),
@@ -27,4 +33,15 @@ pub fn main() -> ExitCode {
         verbs::complain(&error.to_string());
         ExitCode::from(error.exit_code())
     })
+}
+
+/// Help and version, which were asked for, or what is wrong with the words; the latter ends like every other misuse.
+fn unparsed(asked: &clap::Error) -> ExitCode {
+    // A reader that closed early wants no more.
+    let _ = asked.print();
+    if asked.use_stderr() {
+        ExitCode::from(Error::Usage(String::new()).exit_code())
+    } else {
+        ExitCode::SUCCESS
+    }
 }

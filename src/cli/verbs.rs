@@ -12,7 +12,7 @@ use crate::app::{
     self, Error, Logging, Options, Sidecar, Source, Verbosity, child_environment, control, find,
     run_child, simulator,
 };
-use crate::config::{OutCode, Severity, explain as explain_key, explain_code, render};
+use crate::config::{Severity, render};
 use crate::host::{Signal, Signals, hardening, tasks};
 use crate::process::{ProcessEvent, tell};
 use crate::simulator::{Credentials, Pace, Script};
@@ -145,8 +145,8 @@ pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
 fn summary(tenant: &TenantId, totals: &crate::trip::Totals) {
     let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     complain(&format!(
-        "outrigger: tenant {tenant}: {} requests, {} refused, {} input and {} output tokens",
-        read(&totals.requests),
+        "outrigger: tenant {tenant}: {}, {} refused, {} input and {} output tokens",
+        count(read(&totals.requests), "request"),
         read(&totals.refused),
         read(&totals.input),
         read(&totals.output),
@@ -155,12 +155,20 @@ fn summary(tenant: &TenantId, totals: &crate::trip::Totals) {
 
 /// The tenant of `run`: the one named, else the only one written, else the default.
 fn session_tenant(source: &Source, named: Option<&str>) -> Result<TenantId, Error> {
-    if let Some(named) = named {
-        return named
-            .parse()
-            .map_err(|why| Error::Usage(format!("`--tenant {named}` is no tenant id: {why}")));
-    }
     let raw = source.load().raw;
+    if let Some(named) = named {
+        let id = named
+            .parse()
+            .map_err(|why| Error::Usage(format!("`--tenant {named}` is no tenant id: {why}")))?;
+        return if raw.tenants.is_empty() || raw.tenants.iter().any(|one| one.id.value == id) {
+            Ok(id)
+        } else {
+            Err(Error::Usage(format!(
+                "`--tenant {named}` names no tenant of the configuration\nhint: there are {}",
+                some_of(&raw.tenants)
+            )))
+        };
+    }
     let fixed = raw
         .identity
         .as_ref()
@@ -172,10 +180,23 @@ fn session_tenant(source: &Source, named: Option<&str>) -> Result<TenantId, Erro
             .parse()
             .map_err(|why| Error::Usage(format!("the default tenant: {why}"))),
         (None, many) => Err(Error::Usage(format!(
-            "the configuration has {} tenants; hint: say which one with `--tenant`",
-            many.len()
+            "the configuration has {} tenants\nhint: say which one with `--tenant`: {}",
+            many.len(),
+            some_of(many)
         ))),
     }
+}
+
+/// The first few names.
+fn some_of(tenants: &[crate::config::raw::Tenant]) -> String {
+    const FEW: usize = 8;
+    let names: Vec<_> = tenants
+        .iter()
+        .take(FEW)
+        .map(|tenant| format!("`{}`", tenant.id.value))
+        .collect();
+    let rest = if tenants.len() > FEW { ", …" } else { "" };
+    names.join(", ") + rest
 }
 
 fn print_env(prepared: &app::Prepared) {
@@ -221,36 +242,38 @@ pub(super) fn check(check: &args::Check) -> Result<ExitCode, Error> {
     }
     let name = match &source {
         Source::File(path) => path.display().to_string(),
-        Source::Text(name, _) => format!("({name})"),
+        Source::Text(..) => "no configuration file found, so the defaults".to_owned(),
     };
+    let found = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
     if errors > 0 || (check.deny_warnings && warnings > 0) {
-        complain(&format!("{name}: {errors} errors, {warnings} warnings"));
+        complain(&format!("{name}: {found}"));
         return Ok(ExitCode::from(Error::Config(String::new()).exit_code()));
     }
-    let tenants = loaded.raw.tenants.len();
     say(&format!(
-        "{name}: ok, {tenants} tenants, {warnings} warnings, hash {}",
+        "{name}: ok, {}, {}, hash {}",
+        count(loaded.raw.tenants.len(), "tenant"),
+        count(warnings, "warning"),
         loaded.hash
     ));
     Ok(ExitCode::SUCCESS)
 }
 
+/// A number of things, as people say it.
+fn count(number: impl TryInto<u64>, thing: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {thing}"),
+        many => format!("{many} {thing}s"),
+    }
+}
+
 pub(super) fn explain(explain: &args::Explain) -> Result<ExitCode, Error> {
     if let Some(topic) = &explain.topic {
-        let text = OutCode::from_text(topic)
-            .map(explain_code)
-            .or_else(|| explain_key(topic));
-        let Some(text) = text else {
-            return Err(Error::Usage(format!(
-                "`{topic}` is no configuration key and no error code"
-            )));
-        };
-        say(&text);
+        say(&super::topic::topic(topic)?);
         return Ok(ExitCode::SUCCESS);
     }
     let Some(tenant) = &explain.tenant else {
-        let text =
-            "say what to explain: a key, an error code, or a request (`--tenant T --model M`)";
+        let text = "say what to explain: a key (`models.allow`), a code (`OUT-0007`, `model-denied`), or a request \
+                    (`--tenant T --model M`)";
         return Err(Error::Usage(text.to_owned()));
     };
     let body = match explain.body.as_deref() {

@@ -27,7 +27,7 @@ pub mod values;
 pub use load::{Environment, Fingerprint, Loaded, ReadError, System, load, load_text};
 pub use problem::{OutCode, Problem, Severity};
 pub use raw::Raw;
-pub use reference::{explain, explain_code, reference};
+pub use reference::{explain, explain_code, nearest_key, reference};
 pub use schema::schema;
 pub use site::{Origin, Place, Site, Sited, Sources};
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::keys::{self, Fallback, Key, Kind};
 use super::parse;
 use super::problem::OutCode;
+use super::suggest::misspelt;
 
 /// The width prose is wrapped at.
 const WIDTH: usize = 110;
@@ -33,7 +34,7 @@ const TABLES: &[(&str, &str, &str)] = &[
     (
         "identity",
         "identity",
-        "what proves a tenant; without this section there is one, `default`",
+        "what proves a tenant; without this section keys do if a tenant has any, else there is one tenant",
     ),
     (
         "upstreams.*",
@@ -82,7 +83,10 @@ pub fn reference() -> String {
 
 /// What `outrigger explain KEY` prints: for a path of the table, or one with real names in it.
 pub fn explain(path: &str) -> Option<String> {
-    let matching: Vec<&Key> = keys::all().filter(|key| fits(key.path, path)).collect();
+    let mut matching: Vec<&Key> = keys::all().filter(|key| fits(key.path, path)).collect();
+    if matching.is_empty() {
+        matching = keys::all().filter(|key| ends(key.path, path)).collect();
+    }
     if matching.is_empty() {
         return None;
     }
@@ -121,6 +125,26 @@ fn fits(pattern: &str, path: &str) -> bool {
             .iter()
             .zip(&pattern)
             .all(|(segment, wanted)| *wanted == "*" || segment == wanted)
+}
+
+/// Whether a key is known by this end of its path, which is how its own table writes it (`models.allow`).
+fn ends(pattern: &str, path: &str) -> bool {
+    pattern
+        .strip_suffix(path)
+        .is_some_and(|front| front.ends_with('.') && !path.is_empty())
+}
+
+/// The key, or end of a key, that was probably meant by a path that names none.
+pub fn nearest_key(path: &str) -> Option<&'static str> {
+    let tails = |key: &'static Key| {
+        let dots = key
+            .path
+            .match_indices('.')
+            .map(|(at, _)| &key.path[at + 1..]);
+        std::iter::once(key.path).chain(dots)
+    };
+    let names: Vec<&'static str> = keys::all().flat_map(tails).collect();
+    misspelt(path, names)
 }
 
 /// What a key takes, bounds and words included.

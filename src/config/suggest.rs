@@ -14,7 +14,11 @@ pub(super) fn nearest<'a>(
     misspelt(word, names.clone()).or_else(|| names.into_iter().find(part))
 }
 
-fn misspelt<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The nearest of the names, if the word looks like a slip of the pen.
+pub(super) fn misspelt<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     names
         .into_iter()

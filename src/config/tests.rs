@@ -800,6 +800,12 @@ fn explain_finds_keys_by_pattern_by_name_and_by_section() {
         by_pattern.starts_with("tenants.*.limits.requests (since 0.1)\n  Requests: an amount"),
         "{by_pattern}"
     );
+    let by_end = explain("models.allow").unwrap();
+    assert!(
+        by_end.starts_with("policies.*.models.allow (since 0.1)\n"),
+        "{by_end}"
+    );
+    assert_eq!(explain("s.allow"), None, "only whole segments");
     assert_eq!(explain("drain").unwrap().matches("(since").count(), 2);
     assert_eq!(explain("nope"), None);
     assert_eq!(explain(""), None);

@@ -41,9 +41,16 @@ fn each_event_is_one_line_of_its_level() {
                 generation: 2,
                 hash: "ab",
                 tenants: 100,
-                warnings: 1,
+                from: "outrigger.toml",
             },
-            r#" INFO config loaded generation=2 hash="ab" tenants=100 warnings=1"#,
+            r#" INFO config loaded generation=2 hash="ab" tenants=100 from="outrigger.toml""#,
+        ),
+        (
+            ProcessEvent::ConfigOdd {
+                warnings: 1,
+                text: "a",
+            },
+            r#" WARN config has warnings warnings=1 text="a""#,
         ),
         (
             ProcessEvent::ConfigRejected {

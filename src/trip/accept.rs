@@ -5,13 +5,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, Method, Request, Uri, header, request::Parts};
+use http::{HeaderMap, Method, Request, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::Refusal;
 use super::identify::TurnedAway;
 use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
-use crate::units::{Code, Dialect, Endpoint, Secret};
+use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
 
 /// One client connection, as its trips see it.
@@ -33,8 +33,14 @@ pub struct HeadFault {
 }
 
 /// What stands in for a head that was refused: the HTTP library parses this instead, so that the refusal
-/// comes out in its turn and by the usual way. It means nothing unless the door holds a fault.
-pub const MARKER: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+/// comes out in its turn and by the usual way. No caller can send it: the guard lets no HTTP/1.1 head without
+/// `host` through (RFC 9112 §3.2).
+pub const MARKER: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+
+/// The guard runs ahead of the trips: the fault it holds may belong to a later request, or to this one's body.
+fn is_marker(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_11 && !parts.headers.contains_key(header::HOST)
+}
 
 impl Door {
     /// Notes the guard's verdict on this connection; the first one stays.
@@ -124,6 +130,7 @@ pub(super) fn accept(
             refusal,
             dialect: shape_of(&parts.uri, &parts.headers),
             endpoint: Endpoint::Other,
+            phase: Phase::Accept,
         })),
     }
 }
@@ -133,7 +140,7 @@ fn read_head(
     door: &Door,
     parts: &Parts,
 ) -> Result<(Target, Option<Box<str>>), Refusal> {
-    if let Some(fault) = door.fault() {
+    if let Some(fault) = door.fault().filter(|_| is_marker(parts)) {
         return Err(Refusal::new(fault.code, fault.what).closing());
     }
     check_door(snapshot, parts)?;

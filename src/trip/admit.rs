@@ -23,7 +23,7 @@ pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     let account = run.account();
     account
         .glance(run.spine().started())
-        .map_err(|denied| limited(Code::RateLimited, denied))
+        .map_err(|denied| limited(code_of(&denied), denied))
 }
 
 pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, Refusal> {

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::Refusal;
 use super::accept::{Arrival, Asking, Door};
 use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
-use crate::units::{Code, Dialect, Endpoint};
+use crate::units::{Code, Dialect, Endpoint, Phase};
 
 /// A request of a known tenant.
 pub(super) struct Known {
@@ -23,6 +23,8 @@ pub(super) struct TurnedAway {
     pub(super) refusal: Refusal,
     pub(super) dialect: Option<Dialect>,
     pub(super) endpoint: Endpoint,
+    /// The step that refused.
+    pub(super) phase: Phase,
 }
 
 impl Known {
@@ -65,6 +67,7 @@ pub(super) fn identify(
             refusal: refusal(fault),
             dialect: Some(asking.target.upstream.dialect),
             endpoint: asking.target.endpoint,
+            phase: Phase::Identify,
         })),
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::record::Run;
-use crate::units::{Boot, Code, Ending};
+use crate::units::{Code, Ending};
 use crate::upstream::Line;
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 use crate::wire::error_body;
@@ -50,10 +51,8 @@ pub struct MeteredBody {
     /// Gone when the trip has ended.
     live: Option<Live>,
     patience: Duration,
-    /// When something last came, as of the last time nothing more was there.
-    last: Boot,
-    /// Whether something came since.
-    stirred: bool,
+    /// When the silence becomes too long; `None` while something comes.
+    deadline: Option<Instant>,
 }
 
 struct Live {
@@ -70,7 +69,6 @@ impl MeteredBody {
         filter: Option<UsageChunkFilter>,
         patience: Duration,
     ) -> Self {
-        let last = run.head_at();
         let live = Some(Live { run, line });
         Self {
             inner,
@@ -79,8 +77,7 @@ impl MeteredBody {
             passed: Vec::new(),
             live,
             patience,
-            last,
-            stirred: false,
+            deadline: None,
         }
     }
 
@@ -106,7 +103,13 @@ impl MeteredBody {
                             return Poll::Ready(Some(Ok(self.deliver(data))));
                         }
                     }
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    // The last frame there is; hyper does not ask for one more.
+                    Err(trailers) => {
+                        self.complete(0);
+                        if self.ready.is_empty() {
+                            return Poll::Ready(Some(Ok(trailers)));
+                        }
+                    }
                 },
                 Poll::Ready(Some(Err(_))) => {
                     let what = "the upstream broke off its answer";
@@ -124,7 +127,7 @@ impl MeteredBody {
 
     /// Tallies one frame; what of it goes on at once, or nothing if the filter has put it in the queue.
     fn take(&mut self, data: Bytes) -> Option<Bytes> {
-        self.stirred = true;
+        self.deadline = None;
         if let Some(live) = &mut self.live {
             live.run.tally(&data);
         }
@@ -191,11 +194,10 @@ impl MeteredBody {
         let Some(live) = &mut self.live else {
             return true;
         };
-        if self.stirred {
-            self.last = live.run.pauses();
-            self.stirred = false;
-        }
-        let deadline = self.last.after(self.patience);
+        let deadline = *self.deadline.get_or_insert_with(|| {
+            live.run.pauses();
+            Instant::now() + self.patience
+        });
         live.line.alarm().poll(cx, deadline).is_pending()
     }
 }

@@ -11,7 +11,7 @@ mod meter;
 mod peek;
 mod record;
 mod respond;
-mod route;
+pub mod route;
 mod stop;
 
 use std::future::poll_fn;
@@ -164,7 +164,7 @@ async fn trip(
             known,
         ),
         Err(turned_away) => {
-            let run = Run::of_nobody(ground, door, snapshot, id, turned_away.endpoint);
+            let run = Run::of_nobody(ground, door, snapshot, id, &turned_away);
             return respond::turn_away(run, &turned_away);
         }
     };

@@ -9,8 +9,8 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::decide::Verdict;
-use super::forward::is_event_stream;
-use super::identify::Known;
+use super::forward::{is_event_stream, is_metered};
+use super::identify::{Known, TurnedAway};
 use super::{Door, Ground, Refusal};
 use crate::limits::{Account, Hold};
 use crate::meters::Direction;
@@ -90,12 +90,12 @@ impl Run {
         door: &Arc<Door>,
         snapshot: Arc<Snapshot>,
         id: (RequestId, Wall),
-        endpoint: Endpoint,
+        away: &TurnedAway,
     ) -> Box<Self> {
         let nobody = Arc::clone(snapshot.nobody());
         let mut run = Self::start(ground, door, nobody, snapshot, id);
-        run.endpoint = endpoint;
-        run.phase = Phase::Identify;
+        run.endpoint = away.endpoint;
+        run.phase = away.phase;
         run
     }
 
@@ -216,10 +216,8 @@ impl Run {
     }
 
     /// The request is about to leave. It was admitted just now: nothing between the two waits.
-    pub(super) fn leaves(&mut self) -> Boot {
-        let now = self.admitted_at;
-        self.answer.left_at = Some(now);
-        now
+    pub(super) fn leaves(&mut self) {
+        self.answer.left_at = Some(self.admitted_at);
     }
 
     /// The answer's head is here.
@@ -240,12 +238,10 @@ impl Run {
     }
 
     /// What has come of the answer has been passed on, and more is to come.
-    pub(super) fn pauses(&mut self) -> Boot {
-        let now = self.now();
-        if self.answer.pieces > 0 {
-            self.answer.first_at.get_or_insert(now);
+    pub(super) fn pauses(&mut self) {
+        if self.answer.pieces > 0 && self.answer.first_at.is_none() {
+            self.answer.first_at = Some(self.now());
         }
-        now
     }
 
     /// When the answer's head came.
@@ -308,7 +304,26 @@ impl Run {
                 ..Usage::default()
             }));
         }
-        self.answer.meter.as_ref().map(|meter| meter.usage(input))
+        if let Some(meter) = &self.answer.meter {
+            return Some(meter.usage(input));
+        }
+        let succeeded = self.answer.status.is_some_and(|status| status.is_success());
+        (succeeded && is_metered(self.endpoint)).then(|| self.unreadable(input))
+    }
+
+    /// What an answer is taken to have used that came compressed although it was asked not to.
+    fn unreadable(&self, input: u64) -> Counted<Usage> {
+        // Compressed text has about two bytes a token; vectors are no output.
+        let output = if self.endpoint == Endpoint::Embeddings {
+            0
+        } else {
+            self.answer.bytes / 2
+        };
+        Counted::Estimated(Usage {
+            input,
+            output,
+            ..Usage::default()
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use super::identify::TurnedAway;
@@ -31,17 +31,15 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
         line,
         filter,
         method,
+        patience,
     } = answer;
-    let (parts, body) = response.into_parts();
-    let mut headers = parts.headers;
+    let (mut parts, body) = response.into_parts();
+    let mut headers = std::mem::take(&mut parts.headers);
     forward::strip_answer(&mut headers);
     if filter.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
     limits(&run, run.head_at(), &mut headers);
-    let patience = run
-        .upstream()
-        .map_or(Duration::MAX, |upstream| upstream.patience.between_bytes);
     let body = if is_bodiless(&method, parts.status) || body.is_end_stream() {
         let mut run = run;
         run.ends(Ending::Complete);
@@ -52,10 +50,10 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
             run, body, line, filter, patience,
         )))
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = parts.status;
-    *response.headers_mut() = headers;
-    response
+    // What else is in the parts is the reason phrase, where the upstream has one of its own.
+    parts.version = Version::HTTP_11;
+    parts.headers = headers;
+    Response::from_parts(parts, body)
 }
 
 /// Messages that have no body whatever their head says (RFC 9112 §6.3).
@@ -96,7 +94,6 @@ fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Res
     let retry_after = refusal.retry_after();
     let proven = run.tenant().standing() == Standing::Proven;
     let rule = refusal.rule.as_ref().map(std::string::ToString::to_string);
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let detail = RefusalDetail {
         tenant: proven.then(|| run.tenant().id().as_str()),
         rule: rule.as_deref(),
@@ -115,13 +112,17 @@ fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Res
         // Rounded up: a client that comes back a moment early would only be refused again.
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        let millis = millis(retry_after).saturating_add(1);
-        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(retry_after)));
     }
     if refusal.closes {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Whole milliseconds, rounded up for the same reason.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// The answer to a bug of ours. It has no run: that one was recorded while the stack unwound.

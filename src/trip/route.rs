@@ -1,16 +1,33 @@
 //! ROUTE: whether the upstream asked for is one this tenant may use: by name and by region. Yields [`Route`].
 //! Must never reroute silently: none left is a refusal.
 
+use std::sync::Arc;
+
 use super::Refusal;
 use super::decide::Allowed;
 use super::record::Run;
-use crate::snapshot::{NoRoute, Route};
+use crate::snapshot::{NoRoute, Route, Snapshot, Tenant, Upstream};
 use crate::units::Code;
 
 pub(super) fn route(run: &Run, allowed: &Allowed) -> Result<Route, Refusal> {
-    let upstream = &allowed.asking.target.upstream;
-    run.snapshot()
-        .route(run.tenant(), upstream)
+    choose(
+        run.snapshot(),
+        run.tenant(),
+        &allowed.asking.target.upstream,
+    )
+}
+
+/// The route to this upstream, if the tenant may use it.
+///
+/// # Errors
+/// The refusal, with the rule.
+pub fn choose(
+    snapshot: &Snapshot,
+    tenant: &Arc<Tenant>,
+    upstream: &Arc<Upstream>,
+) -> Result<Route, Refusal> {
+    snapshot
+        .route(tenant, upstream)
         .map_err(|no_route| match no_route {
             NoRoute::Upstream(rule) => {
                 let text = format!("this tenant may not use the upstream `{}`", upstream.name);

@@ -28,6 +28,11 @@ macro_rules! codes {
             /// The stable word.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word,)* } }
 
+            /// What it means, in a sentence or two for people.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii_start(),)* }
+            }
+
             /// The HTTP status the refusal is sent with.
             pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
 

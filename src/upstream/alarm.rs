@@ -1,48 +1,35 @@
 //! A timer that stays with a connection. Setting a timer anew for every answer costs more than most of what
 //! a request needs; this one is set when somebody first has to wait, rings early if a later deadline came
-//! since, looks at the clock, and goes on. Must never ring late.
+//! since, and is then set on. Must never ring late.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::{Instant, Sleep, sleep};
-
-use crate::units::{Boot, Clock};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Wakes whoever waits for a connection when a deadline has passed.
+#[derive(Default)]
 pub struct Alarm {
-    sleep: Option<(Pin<Box<Sleep>>, Boot)>,
-    clock: Arc<dyn Clock>,
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { sleep: None, clock }
-    }
-
     /// Ready once `deadline` has passed; else the task is woken then. Call it after whatever is waited for has
     /// said that it is pending.
-    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Boot) -> Poll<()> {
-        let clock = &self.clock;
-        let until = |deadline: Boot| deadline.since(clock.boot());
-        let (alarm, rings) = self
+    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let sleep = self
             .sleep
-            .get_or_insert_with(|| (Box::pin(sleep(until(deadline))), deadline));
-        if *rings > deadline {
-            let when = Instant::now() + until(deadline);
-            alarm.as_mut().reset(when);
-            *rings = deadline;
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
         }
         loop {
-            ready!(alarm.as_mut().poll(cx));
-            let left = until(deadline);
-            if left.is_zero() {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= deadline {
                 return Poll::Ready(());
             }
-            let when = Instant::now() + left;
-            alarm.as_mut().reset(when);
-            *rings = deadline;
+            // It was set for an earlier wait.
+            sleep.as_mut().reset(deadline);
         }
     }
 }

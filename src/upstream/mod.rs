@@ -14,7 +14,7 @@ use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use alarm::Alarm;
 pub use body::{BodyFault, RequestBody, Sent};
@@ -23,7 +23,7 @@ pub use pool::{Line, Pool};
 
 use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
-use crate::units::{Boot, Clock};
+use crate::units::Clock;
 
 /// Sends requests upstream, over the connections of the tenant that the pass names.
 pub struct Dialer {
@@ -53,21 +53,16 @@ impl Dialer {
         &self.pool
     }
 
-    /// Sends one request, at `now`, and waits for the answer's head.
+    /// Sends one request and waits for the answer's head.
     ///
     /// A pooled connection that turns out closed before the request was written is replaced, once per such
     /// connection; a request of which a byte may have left is never sent twice.
     ///
     /// # Errors
     /// [`Fault`]: the name, the connection, TLS, the time or the answer.
-    pub async fn send(
-        &self,
-        pass: Pass,
-        request: Request<RequestBody>,
-        now: Boot,
-    ) -> Result<Answer, Fault> {
+    pub async fn send(&self, pass: Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
         let mut request = request;
-        let deadline = now.after(pass.upstream().patience.first_byte);
+        let deadline = Instant::now() + pass.upstream().patience.first_byte;
         loop {
             let (mut line, reused) = match self.pool.take(pass.key()) {
                 Some(line) => (line, true),

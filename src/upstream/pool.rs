@@ -53,7 +53,7 @@ impl Line {
         pool: &Arc<Pool>,
     ) -> Self {
         Self {
-            alarm: Alarm::new(Arc::clone(&pool.clock)),
+            alarm: Alarm::default(),
             sender,
             key,
             keep,

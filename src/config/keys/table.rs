@@ -210,7 +210,7 @@ const LISTEN: &[Key] = &[
         is(Value::Count(d::CONNECTIONS as u64)),
         "",
         "how many connections at once, over all proxy addresses",
-        "Each costs a file descriptor and some memory; past the number no more are accepted until one ends.",
+        "Each costs a file descriptor and some memory; past the number a new one is answered 503 `overloaded` and closed.",
     ),
 ];
 
@@ -218,7 +218,10 @@ const IDENTITY: &[Key] = &[
     key(
         "identity.accept",
         Kind::Words(Proof::WORDS),
-        is(Value::Texts(ACCEPT)),
+        Fallback::Varies(
+            Value::Texts(ACCEPT),
+            "in this section; without the section `[\"key\"]` if a tenant has `keys`",
+        ),
         "",
         "what proves a tenant: `key`, `path` (both may be given), or `fixed` alone",
         "`key` is a virtual key in `authorization`, `x-api-key` or `x-goog-api-key`; `path` is the same key in the path, `/t/<key>/…`, for clients that cannot set one; `fixed` takes every caller for one tenant.",
@@ -226,7 +229,10 @@ const IDENTITY: &[Key] = &[
     key(
         "identity.tenant",
         Kind::Text(Grammar::Tenant),
-        is(Value::Text(d::FIXED_TENANT)),
+        Fallback::Varies(
+            Value::Text(d::FIXED_TENANT),
+            "while no tenant is written; else the only one",
+        ),
         "",
         "the tenant of `fixed`",
         "Without a table of its own under `[tenants]` it uses the built-in policy `default`, which is open.",

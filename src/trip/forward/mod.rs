@@ -4,6 +4,8 @@
 
 mod head;
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -29,6 +31,8 @@ pub(super) struct Answer {
     pub(super) line: Line,
     pub(super) filter: Option<UsageChunkFilter>,
     pub(super) method: Method,
+    /// How long the upstream may be silent between two pieces.
+    pub(super) patience: Duration,
 }
 
 pub(super) async fn forward(
@@ -45,8 +49,8 @@ pub(super) async fn forward(
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
     let request = outgoing(run, allowed, upstream)?;
-    let now = run.leaves();
-    let sent = run.ground().dialer.send(pass, request, now);
+    run.leaves();
+    let sent = run.ground().dialer.send(pass, request);
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Broken("the upstream switched protocols unasked").into());
@@ -59,6 +63,7 @@ pub(super) async fn forward(
         line,
         filter,
         method,
+        patience: upstream.patience.between_bytes,
     })
 }
 
@@ -131,24 +136,28 @@ fn uri(upstream: &Upstream, path: &str, query: Option<&str>) -> Result<Uri, Refu
 /// How to read usage out of the answer, if it can be: only successful answers of model endpoints have any.
 fn meter(response: &Response<Incoming>, dialect: Dialect, endpoint: Endpoint) -> Option<Meter> {
     let headers = response.headers();
-    let metered = matches!(
-        endpoint,
-        Endpoint::ChatCompletions
-            | Endpoint::Responses
-            | Endpoint::Messages
-            | Endpoint::Embeddings
-            | Endpoint::Completions
-    );
     let encoded = headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if !metered || encoded || !response.status().is_success() {
+    if !is_metered(endpoint) || encoded || !response.status().is_success() {
         return None;
     }
     if is_event_stream(headers) {
         return Some(Meter::sse(dialect, endpoint));
     }
     Some(Meter::json(dialect, endpoint))
+}
+
+/// Whether answers of an endpoint have usage.
+pub(super) fn is_metered(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::ChatCompletions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::Embeddings
+            | Endpoint::Completions
+    )
 }
 
 /// Whether the content is a stream of server-sent events.
