@@ -123,6 +123,6 @@ impl Write for OneEvent {
 
 impl Drop for OneEvent {
     fn drop(&mut self) {
-        self.queue.line(std::mem::take(&mut self.line));
+        self.queue.line(&self.line);
     }
 }

@@ -1,13 +1,16 @@
-//! The way of a log line from a request to the writer: a bounded queue and one thread behind it, which
-//! formats and writes in batches. A line per wake-up would cost a system call per request; so the writer
-//! rests between batches, and what comes meanwhile goes out together.
-//! Must never block a request: when the queue is full the line is dropped, and counted for its tenant.
+//! The way of a log line to standard error: lines are formatted where they happen, gathered in one bounded
+//! buffer, and written by one thread in batches. A line per wake-up would cost a system call per request; so
+//! the writer rests between batches, and what comes meanwhile goes out together.
+//! Must never block a request: when the buffer is full the line is dropped, and counted for its tenant.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Note;
+use super::Spine;
+use super::note::{Line, begin, end};
+use crate::units::Boot;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,53 +21,141 @@ pub enum LogFormat {
     Json,
 }
 
-enum Line {
-    Request(Note),
-    Process(Vec<u8>),
-    Flush(SyncSender<()>),
-}
-
-/// The requests' end of the queue.
+/// The end of the queue that lines go into.
 #[derive(Clone)]
 pub struct LogQueue {
-    to: SyncSender<Line>,
+    shared: Arc<Shared>,
+    /// Tells the writer when the last clone is gone.
+    _open: Arc<Open>,
 }
 
-/// The writer's end of the queue.
+/// The end of the queue that the writer's thread reads.
 pub struct LogWriter {
-    from: Receiver<Line>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something to write, or the end.
+    filled: Condvar,
+    /// Something was written.
+    emptied: Condvar,
+    most: usize,
     format: LogFormat,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Vec<u8>,
+    lines: usize,
+    /// Whether the writer waits for a line; only then must it be woken.
+    waits: bool,
+    closed: bool,
+    /// How many batches were taken out, and how many of these are written.
+    taken: u64,
+    written: u64,
+}
+
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.filled.notify_one();
+    }
 }
 
 /// A queue for at most `lines` lines.
 pub fn log(lines: usize, format: LogFormat) -> (LogQueue, LogWriter) {
-    let (to, from) = sync_channel(lines);
-    (LogQueue { to }, LogWriter { from, format })
+    let shared = Arc::new(Shared {
+        state: Mutex::default(),
+        filled: Condvar::new(),
+        emptied: Condvar::new(),
+        most: lines,
+        format,
+    });
+    let queue = LogQueue {
+        _open: Arc::new(Open(Arc::clone(&shared))),
+        shared: Arc::clone(&shared),
+    };
+    (queue, LogWriter { shared })
+}
+
+thread_local! {
+    /// Where a thread formats its lines, kept for its capacity.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl LogQueue {
-    /// Takes a request line, or drops and counts it.
-    pub fn note(&self, note: Note) {
-        if let Err(
-            TrySendError::Full(Line::Request(note))
-            | TrySendError::Disconnected(Line::Request(note)),
-        ) = self.to.try_send(Line::Request(note))
-        {
-            note.tenant().meters().log_dropped();
+    /// Writes the line of a request that ends at `now`; or drops it, and counts it for its tenant.
+    pub fn note(&self, spine: &Spine, now: Boot, facts: impl FnOnce(&mut Line<'_>)) {
+        let format = self.shared.format;
+        let compose = |out: &mut Vec<u8>| {
+            out.clear();
+            facts(&mut begin(spine, format, out));
+            end(spine, now, format, out);
+            self.shared.add(out)
+        };
+        let taken = SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => compose(&mut scratch),
+            Err(_) => compose(&mut Vec::new()),
+        });
+        if !taken {
+            spine.meters().log_dropped();
         }
     }
 
-    /// Takes a line of the process plane, formatted already; waits for room, since there are few of them.
-    pub fn line(&self, line: Vec<u8>) {
-        // Without a writer there is nobody left to tell.
-        let _ = self.to.send(Line::Process(line));
+    /// Takes a line of the process plane, formatted already; waits a little for room, since there are few of them.
+    pub fn line(&self, line: &[u8]) {
+        let mut state = self.shared.lock();
+        if state.lines >= self.shared.most {
+            let full = |state: &mut State| state.lines >= self.shared.most;
+            let waited = self
+                .shared
+                .emptied
+                .wait_timeout_while(state, PATIENCE, full);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.shared.put(state, line);
     }
 
     /// Waits until everything queued so far is written.
     pub fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.to.send(Line::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(Duration::from_secs(2));
+        let state = self.shared.lock();
+        let due = state.taken + u64::from(state.lines > 0);
+        let unwritten = |state: &mut State| state.written < due;
+        let _ = self
+            .shared
+            .emptied
+            .wait_timeout_while(state, PATIENCE, unwritten);
+    }
+}
+
+/// How long the process itself waits for its log.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line if there is room.
+    fn add(&self, line: &[u8]) -> bool {
+        let state = self.lock();
+        let room = state.lines < self.most;
+        if room {
+            self.put(state, line);
+        }
+        room
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, line: &[u8]) {
+        state.buffer.extend_from_slice(line);
+        state.lines += 1;
+        let wake = std::mem::take(&mut state.waits);
+        drop(state);
+        if wake {
+            self.filled.notify_one();
         }
     }
 }
@@ -72,57 +163,51 @@ impl LogQueue {
 /// How long the writer rests between two batches.
 const REST: Duration = Duration::from_millis(10);
 
-/// How many bytes are written at once at most.
-const BATCH: usize = 64 * 1024;
+/// The capacity of a buffer that is kept.
+const KEPT: usize = 256 * 1024;
 
 impl LogWriter {
-    /// Writes until every sender is gone. The body of the writer's thread.
-    pub fn run(self, mut out: impl Write) {
-        let mut batch = Vec::with_capacity(4096);
-        while let Ok(first) = self.from.recv() {
-            let mut waiting = self.take(first, &mut batch);
-            if waiting.is_none() {
-                waiting = self.gather(&mut batch);
-            }
-            // A broken log must not stop the sidecar; the lines are lost.
-            let _ = out.write_all(&batch).and_then(|()| out.flush());
-            batch.clear();
-            batch.shrink_to(BATCH);
-            if let Some(done) = waiting {
-                let _ = done.send(());
-            }
-        }
-    }
-
-    /// Rests, then takes what has come, up to a batch.
+    /// Writes until every queue is gone. The body of the writer's thread.
     #[expect(
         clippy::disallowed_methods,
         reason = "the writer has a thread of its own, and rests on purpose"
     )]
-    fn gather(&self, batch: &mut Vec<u8>) -> Option<SyncSender<()>> {
-        std::thread::sleep(REST);
-        while batch.len() < BATCH {
-            match self.from.try_recv() {
-                Ok(line) => {
-                    if let Some(done) = self.take(line, batch) {
-                        return Some(done);
-                    }
-                }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+    pub fn run(self, mut out: impl Write) {
+        let mut batch = Vec::new();
+        while self.take(&mut batch) {
+            // A broken log must not stop the sidecar; the lines are lost.
+            let _ = out.write_all(&batch).and_then(|()| out.flush());
+            batch.clear();
+            batch.shrink_to(KEPT);
+            let mut state = self.shared.lock();
+            state.written += 1;
+            let last = state.closed && state.lines == 0;
+            drop(state);
+            self.shared.emptied.notify_all();
+            if last {
+                return;
             }
+            std::thread::sleep(REST);
         }
-        None
     }
 
-    fn take(&self, line: Line, batch: &mut Vec<u8>) -> Option<SyncSender<()>> {
-        match line {
-            Line::Request(note) => match self.format {
-                LogFormat::Json => note.json(batch),
-                LogFormat::Text => note.human(batch),
-            },
-            Line::Process(bytes) => batch.extend_from_slice(&bytes),
-            Line::Flush(done) => return Some(done),
+    /// Waits for lines and takes all there are; false at the end.
+    fn take(&self, batch: &mut Vec<u8>) -> bool {
+        let mut state = self.shared.lock();
+        while state.lines == 0 {
+            if state.closed {
+                return false;
+            }
+            state.waits = true;
+            state = self
+                .shared
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        None
+        std::mem::swap(batch, &mut state.buffer);
+        state.lines = 0;
+        state.taken += 1;
+        true
     }
 }

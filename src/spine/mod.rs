@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use keys::{Pass, PoolKey};
 pub use log::{LogFormat, LogQueue, LogWriter, log};
-pub use note::{Fact, Note};
+pub use note::Line;
 
 use crate::meters::TenantMeters;
 use crate::snapshot::{Snapshot, Tenant};

@@ -1,102 +1,97 @@
-//! The request log: one line per trip, its members a closed list. The tenant, the id and the generation
-//! come from the spine and cannot be left out. Must never hold a prompt, an answer or a credential.
-
-use std::sync::Arc;
+//! The request log: one line per trip. The time, the tenant, the id and the generation come from the spine and
+//! cannot be left out; the trip adds its facts. Must never hold a prompt, an answer or a credential.
 
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use super::Spine;
-use crate::snapshot::Tenant;
-use crate::units::{Boot, RequestId, Wall};
+use super::{LogFormat, Spine};
+use crate::units::Boot;
 
-/// A member of a request line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+/// A request line as it is written.
+pub struct Line<'b> {
+    out: &'b mut Vec<u8>,
+    format: LogFormat,
+}
+
+/// Opens a line with whose it is.
+pub(super) fn begin<'b>(spine: &Spine, format: LogFormat, out: &'b mut Vec<u8>) -> Line<'b> {
+    match format {
+        LogFormat::Json => {
+            out.extend_from_slice(b"{\"timestamp\":\"");
+            spine.started_wall().rfc3339(out);
+            out.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"tenant\":");
+            quoted(spine.tenant().id().as_str(), out);
+            out.extend_from_slice(b",\"request_id\":\"");
+            out.extend_from_slice(&spine.id().encode());
+            out.extend_from_slice(b"\",\"generation\":");
+            decimal(spine.snapshot().generation(), out);
+        }
+        LogFormat::Text => {
+            spine.started_wall().rfc3339(out);
+            out.extend_from_slice(b" request tenant=");
+            out.extend_from_slice(spine.tenant().id().as_str().as_bytes());
+        }
+    }
+    Line { out, format }
+}
+
+/// Closes a line with how long it took.
+pub(super) fn end(spine: &Spine, now: Boot, format: LogFormat, out: &mut Vec<u8>) {
+    let took = u64::try_from(now.since(spine.started()).as_micros()).unwrap_or(u64::MAX);
+    let mut line = Line { out, format };
+    line.number("took_us", took);
+    match format {
+        LogFormat::Json => out.extend_from_slice(b"}\n"),
+        LogFormat::Text => {
+            out.extend_from_slice(b" request_id=");
+            out.extend_from_slice(&spine.id().encode());
+            out.push(b'\n');
+        }
+    }
+}
+
+impl Line<'_> {
     /// A word of a closed vocabulary.
-    Word(&'static str),
+    pub fn word(&mut self, name: &'static str, word: &'static str) {
+        self.name(name);
+        match self.format {
+            LogFormat::Json => {
+                self.out.push(b'"');
+                self.out.extend_from_slice(word.as_bytes());
+                self.out.push(b'"');
+            }
+            LogFormat::Text => self.out.extend_from_slice(word.as_bytes()),
+        }
+    }
+
     /// A number, with its unit in the name.
-    Number(u64),
-    /// A short text of the caller or the configuration; escaped when written.
-    Text(Box<str>),
-}
+    pub fn number(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        decimal(value, self.out);
+    }
 
-/// One request line, not yet formatted.
-pub struct Note {
-    at: Wall,
-    tenant: Arc<Tenant>,
-    id: RequestId,
-    generation: u64,
-    took_us: u64,
-    facts: Vec<(&'static str, Fact)>,
-}
-
-impl Note {
-    /// A line for the request of that spine, at its end.
-    pub fn of(spine: &Spine, now: Boot, facts: Vec<(&'static str, Fact)>) -> Self {
-        Self {
-            at: spine.started_wall(),
-            tenant: Arc::clone(spine.tenant()),
-            id: spine.id(),
-            generation: spine.snapshot().generation(),
-            took_us: u64::try_from(now.since(spine.started()).as_micros()).unwrap_or(u64::MAX),
-            facts,
+    /// A short text of the caller or the configuration, escaped.
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        if self.format == LogFormat::Text && plain(value) {
+            self.out.extend_from_slice(value.as_bytes());
+        } else {
+            quoted(value, self.out);
         }
     }
 
-    pub(super) fn tenant(&self) -> &Tenant {
-        &self.tenant
-    }
-
-    /// Writes the line as one JSON object and a line feed.
-    pub(super) fn json(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"timestamp\":\"");
-        self.at.rfc3339(out);
-        out.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"tenant\":");
-        text(self.tenant.id().as_str(), out);
-        out.extend_from_slice(b",\"request_id\":\"");
-        out.extend_from_slice(&self.id.encode());
-        out.extend_from_slice(b"\",\"generation\":");
-        number(self.generation, out);
-        for (name, fact) in &self.facts {
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"\":");
-            match fact {
-                Fact::Word(word) => {
-                    out.push(b'"');
-                    out.extend_from_slice(word.as_bytes());
-                    out.push(b'"');
-                }
-                Fact::Number(value) => number(*value, out),
-                Fact::Text(value) => text(value, out),
+    fn name(&mut self, name: &'static str) {
+        match self.format {
+            LogFormat::Json => {
+                self.out.extend_from_slice(b",\"");
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            }
+            LogFormat::Text => {
+                self.out.push(b' ');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b'=');
             }
         }
-        out.extend_from_slice(b",\"took_us\":");
-        number(self.took_us, out);
-        out.extend_from_slice(b"}\n");
-    }
-
-    /// Writes the line for people: the time, the tenant, then `name=value` pairs.
-    pub(super) fn human(&self, out: &mut Vec<u8>) {
-        self.at.rfc3339(out);
-        out.extend_from_slice(b" request tenant=");
-        out.extend_from_slice(self.tenant.id().as_str().as_bytes());
-        for (name, fact) in &self.facts {
-            out.push(b' ');
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'=');
-            match fact {
-                Fact::Word(word) => out.extend_from_slice(word.as_bytes()),
-                Fact::Number(value) => number(*value, out),
-                Fact::Text(value) if plain(value) => out.extend_from_slice(value.as_bytes()),
-                Fact::Text(value) => text(value, out),
-            }
-        }
-        out.extend_from_slice(b" took_us=");
-        number(self.took_us, out);
-        out.extend_from_slice(b" request_id=");
-        out.extend_from_slice(&self.id.encode());
-        out.push(b'\n');
     }
 }
 
@@ -107,11 +102,11 @@ fn plain(value: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }
 
-fn number(value: u64, out: &mut Vec<u8>) {
+fn decimal(value: u64, out: &mut Vec<u8>) {
     // Writing to a `Vec` cannot fail.
     let _ = CompactFormatter.write_u64(out, value);
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+fn quoted(value: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }

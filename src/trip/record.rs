@@ -15,7 +15,7 @@ use super::{Door, Ground, Refusal};
 use crate::limits::{Account, Hold};
 use crate::meters::Direction;
 use crate::snapshot::{Policy, Rule, Snapshot, Tenant, Upstream};
-use crate::spine::{Fact, Note, Spine};
+use crate::spine::{Line, Spine};
 use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage, Wall};
 use crate::upstream::Sent;
 use crate::wire::dialect::asked::Asked;
@@ -361,7 +361,7 @@ impl Drop for Run {
         meters.bytes(Direction::Response, self.answer.bytes);
         meters.closed();
         if let Some(log) = &self.ground.log {
-            log.note(Note::of(&self.spine, now, self.facts(ending, usage)));
+            log.note(&self.spine, now, |line| self.facts(line, ending, usage));
         }
         self.door.leave();
         self.ground.shutdown.leave();
@@ -370,112 +370,108 @@ impl Drop for Run {
 
 impl Run {
     /// The members of the request line.
-    fn facts(&self, ending: Ending, usage: Option<Counted<Usage>>) -> Vec<(&'static str, Fact)> {
-        let mut facts = Vec::with_capacity(24);
-        facts.push(("endpoint", Fact::Word(self.endpoint.as_str())));
+    fn facts(&self, line: &mut Line<'_>, ending: Ending, usage: Option<Counted<Usage>>) {
+        line.word("endpoint", self.endpoint.as_str());
         if let Some(upstream) = &self.upstream {
-            facts.push(("upstream", Fact::Text(upstream.name.as_str().into())));
+            line.text("upstream", upstream.name.as_str());
         }
-        self.question_facts(&mut facts);
-        facts.push(("ending", Fact::Word(ending.as_str())));
-        facts.push(("ended_in", Fact::Word(self.phase.as_str())));
+        self.question_facts(line);
+        line.word("ending", ending.as_str());
+        line.word("ended_in", self.phase.as_str());
         if let Some(status) = self.answer.status {
-            facts.push(("status", Fact::Number(u64::from(status.as_u16()))));
+            line.number("status", u64::from(status.as_u16()));
         }
         if let Some(code) = self.code {
-            facts.push(("code", Fact::Word(code.as_str())));
+            line.word("code", code.as_str());
         }
         if let Some(rule) = &self.rule {
-            facts.push(("rule", Fact::Text(rule.to_string().into())));
+            line.text("rule", &rule.to_string());
         }
-        self.answer_facts(&mut facts);
+        self.answer_facts(line);
         if let Some(usage) = usage {
-            usage_facts(&mut facts, usage);
+            usage_facts(line, usage);
         }
-        facts
     }
 
-    fn question_facts(&self, facts: &mut Vec<(&'static str, Fact)>) {
+    fn question_facts(&self, line: &mut Line<'_>) {
         let question = &self.question;
         if let Some(model) = &question.model {
-            facts.push(("model", Fact::Text(model.clone())));
+            line.text("model", model);
         }
         if let Some(sent) = &question.model_sent
             && question.model.as_ref() != Some(sent)
         {
-            facts.push(("model_sent", Fact::Text(sent.clone())));
+            line.text("model_sent", sent);
         }
         if question.stream {
-            facts.push(("stream", Fact::Word("yes")));
+            line.word("stream", "yes");
         }
         if let Some(retry) = question.retry.filter(|retry| *retry > 0) {
-            facts.push(("retry", Fact::Number(retry)));
+            line.number("retry", retry);
         }
         if let Some(waited) = self.queue_wait {
-            facts.push(("queue_wait_us", micros(waited)));
+            line.number("queue_wait_us", micros(waited));
         }
-        if let Some(upstream) = self
-            .upstream
-            .as_ref()
-            .filter(|_| self.answer.left_at.is_some())
+        if let Some(upstream) = &self.upstream
+            && self.answer.left_at.is_some()
         {
-            let source = if upstream.credential.is_some() {
-                "upstream"
-            } else {
-                "agent"
-            };
-            facts.push(("key_source", Fact::Word(source)));
+            let ours = upstream.credential.is_some();
+            line.word("key_source", if ours { "upstream" } else { "agent" });
         }
     }
 
-    fn answer_facts(&self, facts: &mut Vec<(&'static str, Fact)>) {
+    fn answer_facts(&self, line: &mut Line<'_>) {
         let answer = &self.answer;
-        facts.push(("request_bytes", Fact::Number(self.sent.bytes())));
-        facts.push(("response_bytes", Fact::Number(answer.bytes)));
-        let model = answer
-            .meter
-            .as_ref()
-            .and_then(|meter| meter.facts().model.map(clip));
+        line.number("request_bytes", self.sent.bytes());
+        line.number("response_bytes", answer.bytes);
+        let model = answer.meter.as_ref().and_then(|meter| meter.facts().model);
         if let Some(model) = model
-            && Some(&model) != self.question.model_sent.as_ref()
+            && Some(model) != self.question.model_sent.as_deref()
         {
-            facts.push(("model_answered", Fact::Text(model)));
+            line.text("model_answered", clipped(model));
         }
-        let since = |at: Option<Boot>| at.map(|at| micros(at.since(self.spine.started())));
         for (name, at) in [
             ("left_us", answer.left_at),
             ("head_us", answer.head_at),
             ("first_us", answer.first_at),
         ] {
-            facts.extend(since(at).map(|fact| (name, fact)));
+            if let Some(at) = at {
+                line.number(name, micros(at.since(self.spine.started())));
+            }
         }
     }
 }
 
-fn usage_facts(facts: &mut Vec<(&'static str, Fact)>, counted: Counted<Usage>) {
+fn usage_facts(line: &mut Line<'_>, counted: Counted<Usage>) {
     let usage = counted.value();
-    facts.push(("input_tokens", Fact::Number(usage.input)));
-    facts.push(("output_tokens", Fact::Number(usage.output)));
+    line.number("input_tokens", usage.input);
+    line.number("output_tokens", usage.output);
     for (name, value) in [
         ("cache_read_tokens", usage.cache_read),
         ("cache_write_tokens", usage.cache_write),
         ("reasoning_tokens", usage.reasoning),
     ] {
         if value > 0 {
-            facts.push((name, Fact::Number(value)));
+            line.number(name, value);
         }
     }
-    facts.push(("usage", Fact::Word(counted.source())));
+    line.word("usage", counted.source());
 }
 
-fn micros(span: Duration) -> Fact {
-    Fact::Number(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A name from outside, bounded for the record.
 fn clip(text: &str) -> Box<str> {
-    match text.char_indices().nth(128) {
-        Some((end, _)) => text[..end].into(),
-        None => text.into(),
+    clipped(text).into()
+}
+
+fn clipped(text: &str) -> &str {
+    if text.len() <= 128 {
+        return text;
     }
+    text.char_indices()
+        .nth(128)
+        .map_or(text, |(end, _)| &text[..end])
 }

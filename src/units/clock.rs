@@ -1,7 +1,6 @@
 //! Points in time as values. The clock itself is injected (`host/` has the real one), so that limits,
 //! transcripts and tests decide what time it is. Must never read a clock.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 /// Nanoseconds on a monotonic clock that counts suspend too (`CLOCK_BOOTTIME`). Rates run on it.
@@ -32,8 +31,9 @@ impl Wall {
     /// Appends RFC 3339 in UTC with milliseconds: `2026-11-24T13:01:02.007Z`.
     pub fn rfc3339(self, out: &mut Vec<u8>) {
         self.seconds(out);
-        // Writing to a `Vec` cannot fail.
-        let _ = write!(out, ".{:03}Z", self.0 % 1000);
+        out.push(b'.');
+        digits(self.0 % 1000, 3, out);
+        out.push(b'Z');
     }
 
     /// RFC 3339 in UTC, in whole seconds: `2026-11-24T13:01:02Z`.
@@ -68,10 +68,25 @@ impl Wall {
         };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let _ = write!(
-            out,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        );
+        digits(year, 4, out);
+        for (separator, value) in [
+            (b'-', month),
+            (b'-', day),
+            (b'T', hour),
+            (b':', minute),
+            (b':', second),
+        ] {
+            out.push(separator);
+            digits(value, 2, out);
+        }
+    }
+}
+
+/// The last `count` decimal digits of a number.
+fn digits(value: u64, count: u32, out: &mut Vec<u8>) {
+    for place in (0..count).rev() {
+        let digit = value / 10_u64.pow(place) % 10;
+        out.push(b'0' + u8::try_from(digit).unwrap_or_default());
     }
 }
 

@@ -5,8 +5,6 @@
 //! A case is these files and no others: `config.toml`, what the two ends send (`client`, `upstream`), what they must get
 //! (`at-upstream`, `at-client`), the request lines (`log`) and the samples that changed (`metrics`).
 
-#![expect(reason = "all of it is test code, also outside the test functions")]
-
 mod framing;
 mod house;
 mod play;

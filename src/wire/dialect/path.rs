@@ -58,6 +58,9 @@ pub fn classify<'a>(
     method: &Method,
     path: &'a str,
 ) -> Result<Classified<'a>, PathFault> {
+    if let Some(known) = busy(dialect, method, path) {
+        return Ok(known);
+    }
     let path = api_path(path)?;
     let segments = split(path);
     let endpoint = lookup(dialect, method, &segments);
@@ -73,6 +76,23 @@ pub fn classify<'a>(
         return Err(PathFault::Spelling);
     }
     Ok(Classified { endpoint, path })
+}
+
+/// The endpoints that nearly all calls go to, spelled as their SDKs do: no need to look at each byte.
+fn busy<'a>(dialect: Dialect, method: &Method, path: &'a str) -> Option<Classified<'a>> {
+    if method != Method::POST {
+        return None;
+    }
+    let path = without_version(path);
+    let endpoint = match (dialect, path) {
+        (Dialect::OpenAi, "/chat/completions") => Endpoint::ChatCompletions,
+        (Dialect::OpenAi, "/responses") => Endpoint::Responses,
+        (Dialect::OpenAi, "/embeddings") => Endpoint::Embeddings,
+        (Dialect::Anthropic, "/messages") => Endpoint::Messages,
+        (Dialect::Anthropic, "/messages/count_tokens") => Endpoint::CountTokens,
+        (Dialect::OpenAi | Dialect::Anthropic, _) => return None,
+    };
+    Some(Classified { endpoint, path })
 }
 
 fn api_path(path: &str) -> Result<&str, PathFault> {
