@@ -192,9 +192,10 @@ impl Run {
         self.question.input_estimate = asked.input_estimate;
     }
 
-    /// What will be sent is known.
+    /// What will be sent is known; a model only where the request names one.
     pub(super) fn sends(&mut self, verdict: &Verdict) {
-        self.question.model_sent = Some(clip(&verdict.model));
+        let model = &verdict.model;
+        self.question.model_sent = (!model.is_empty()).then(|| clip(model));
     }
 
     /// The trip begins to wait in the queue.

@@ -5,10 +5,11 @@
 //! A case is these files and no others: `config.toml`, what the two ends send (`client`, `upstream`), what they must get
 //! (`at-upstream`, `at-client`), the request lines (`log`) and the samples that changed (`metrics`).
 
+mod client;
 mod framing;
 mod house;
-mod play;
 mod script;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use house::House;
-use play::Stage;
+use upstream::Stage;
 
 const GIVEN: [&str; 3] = ["config.toml", "client", "upstream"];
 const EXPECTED: [&str; 4] = ["at-upstream", "at-client", "log", "metrics"];
@@ -37,7 +38,7 @@ fn check(name: &str) {
 }
 
 /// What came of one run, in the order of [`EXPECTED`].
-fn play([config, client, upstream]: &[Vec<u8>; 3], piece: usize) -> [Vec<u8>; 4] {
+fn play([config, sent, script]: &[Vec<u8>; 3], piece: usize) -> [Vec<u8>; 4] {
     // One thread that looks at the sockets after each step: so the pieces arrive as they were sent.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .event_interval(1)
@@ -47,12 +48,12 @@ fn play([config, client, upstream]: &[Vec<u8>; 3], piece: usize) -> [Vec<u8>; 4]
     runtime.block_on(async {
         let stage = Stage::new(piece);
         let ports = Ports {
-            upstream: play::upstream(&stage, upstream),
+            upstream: upstream::start(&stage, script),
             dead: dead(),
         };
         let config = String::from_utf8(config.clone()).expect("a configuration is text");
         let house = House::open(ports.put_into(&config));
-        let played = play::client(&stage, &house, client);
+        let played = client::play(&stage, &house, sent);
         let at_client = tokio::time::timeout(Duration::from_secs(20), played)
             .await
             .expect("a case ends");

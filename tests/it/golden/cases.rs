@@ -10,6 +10,8 @@ cases! {
     anthropic_count_tokens
     anthropic_messages
     anthropic_messages_stream
+    anthropic_messages_stream_cumulative
+    anthropic_messages_stream_gzip
     anthropic_messages_tools_stream
     anthropic_models
     cache_key_prefix
@@ -18,10 +20,14 @@ cases! {
     caller_hangs_up_before_the_answer
     caller_hangs_up_on_messages
     connection_close
+    connection_close_and_nothing_after_it
     connection_closed_by_upstream
     connection_kept
     connection_pipelined
     connections_of_tenants
+    drained_messages_stream
+    drained_plain_answer
+    get_with_a_body
     headers_agent_credential_forwarded
     headers_credentials_swapped
     headers_credentials_swapped_anthropic
@@ -32,6 +38,10 @@ cases! {
     http10_client
     http10_client_kept
     http10_client_stream
+    identity_by_goog_key
+    identity_by_lower_case_bearer
+    identity_fixed_with_a_foreign_key
+    identity_key_is_never_forwarded
     json_passes_byte_for_byte
     model_default
     model_default_for_null
@@ -40,14 +50,19 @@ cases! {
     openai_chat_stream
     openai_chat_stream_crlf
     openai_chat_stream_first_chunk_without_choices
+    openai_chat_stream_of_groq
     openai_chat_stream_usage_asked
+    openai_chat_stream_usage_beside_content
     openai_chat_stream_usage_declined
     openai_chat_stream_usage_left
+    openai_chat_stream_without_usage
     openai_chat_tools
     openai_chat_tools_stream
+    openai_completions_opened
     openai_embeddings
     openai_model_by_id
     openai_models
+    openai_moderations_opened
     openai_responses
     openai_responses_stream
     openai_responses_stream_failed
@@ -62,6 +77,7 @@ cases! {
     queue_served
     rate_limit_headers_anthropic
     rate_limit_headers_openai
+    refused_and_nothing_after_it
     refused_background_denied
     refused_body_ambiguous
     refused_body_encoding
@@ -74,15 +90,19 @@ cases! {
     refused_connect
     refused_endpoint_denied
     refused_framing_conflict
+    refused_framing_conflict_in_its_turn
     refused_framing_conflict_in_the_body
     refused_head_malformed
     refused_head_malformed_in_its_turn
+    refused_head_of_chat
     refused_head_timeout
     refused_head_too_large
     refused_host_denied
     refused_hosted_tool_denied
     refused_http2
     refused_identity_conflict
+    refused_identity_conflict_of_path_and_key
+    refused_identity_half_known
     refused_identity_missing
     refused_identity_unknown
     refused_model_denied
@@ -91,12 +111,14 @@ cases! {
     refused_origin_denied
     refused_overloaded
     refused_path_ambiguous
+    refused_preflight
     refused_queue_full
     refused_queue_timeout
     refused_rate_limited
     refused_rate_limited_by_tokens
     refused_reference_denied
     refused_region_denied
+    refused_response_state
     refused_target_too_long
     refused_two_hosts
     refused_upgrade_denied
