@@ -55,8 +55,13 @@ pub fn find(named: Option<&Path>) -> Result<Source, Error> {
         if path.is_file() {
             return Ok(Source::File(path));
         }
+        let text = if path.exists() {
+            "is no regular file"
+        } else {
+            "does not exist"
+        };
         return Err(Error::Usage(format!(
-            "there is no configuration file `{}`, which `{by}` names",
+            "the configuration `{}`, which `{by}` names, {text}",
             path.display()
         )));
     }
