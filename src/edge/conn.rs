@@ -13,6 +13,9 @@ use super::accept::{Doorway, Stage};
 use super::guard::Guarded;
 use crate::trip::{Door, serve};
 
+/// What the HTTP library may buffer of a connection at least.
+const HEAD_BUFFER: usize = 400 * 1024;
+
 /// Serves one connection to its end.
 pub(super) async fn connection<S>(
     stream: S,
@@ -30,8 +33,11 @@ pub(super) async fn connection<S>(
     });
     // Somebody who connects while the sidecar drains is served once.
     let keep_alive = *stage.borrow_and_update() == Stage::Open;
+    // The guard's limit is the one that counts: the library must never refuse a head by itself.
+    let buffer = doorway.limits.head_bytes.max(HEAD_BUFFER) + HEAD_BUFFER / 8;
     let connection = http1::Builder::new()
         .keep_alive(keep_alive)
+        .max_buf_size(buffer)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(guarded), service);
     let mut connection = std::pin::pin!(connection);

@@ -155,11 +155,17 @@ impl<S> Guarded<S> {
             ready!(alarm.as_mut().poll(cx));
             if !self.held.is_empty() {
                 self.held = Vec::new();
+                // In a body, only a part of a trailer is ever held.
+                let (code, what) = if self.in_body {
+                    (Code::BodyTimeout, "the trailers did not arrive in time")
+                } else {
+                    (Code::HeadTimeout, "the request head did not arrive in time")
+                };
                 self.condemn(&Fault {
-                    code: Code::HeadTimeout,
+                    code,
                     release: 0,
-                    what: "the request head did not arrive in time",
-                    in_body: false,
+                    what,
+                    in_body: self.in_body,
                 });
                 return Poll::Ready(());
             }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -81,6 +82,13 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
             "browser pages may not read this\n",
         );
     }
+    if !answers(request, ground) {
+        return page(
+            StatusCode::FORBIDDEN,
+            TEXT,
+            "this host is not answered here; hint: add it to `listen.hosts`\n",
+        );
+    }
     match request.uri().path() {
         "/metrics" => {
             let text = ground.registry.render(&ProcessFacts::read());
@@ -95,4 +103,21 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
             "there are /metrics, /healthz and /readyz\n",
         ),
     }
+}
+
+/// Whether the `Host` is one that no web page can make a browser take for its own (DNS rebinding).
+fn answers(request: &Request<Incoming>, ground: &Ground) -> bool {
+    let host = request.headers().get(header::HOST);
+    let host = host.map(|host| host.to_str().unwrap_or_default());
+    let named = request.uri().authority().map(Authority::as_str);
+    host.into_iter().chain(named).all(|host| {
+        let Ok(authority) = host.parse::<Authority>() else {
+            return false;
+        };
+        let name = authority
+            .host()
+            .trim_matches(['[', ']'])
+            .to_ascii_lowercase();
+        ground.live.take().answers_host(name.trim_end_matches('.'))
+    })
 }

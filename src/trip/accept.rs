@@ -87,8 +87,6 @@ impl Door {
 pub(super) struct Arrival {
     pub(super) asking: Box<Asking>,
     pub(super) body: Incoming,
-    /// The path token, if there is one; taken out of everything else.
-    pub(super) token: Option<Box<str>>,
 }
 
 /// A request's head on its way from step to step; boxed, since every step hands it on.
@@ -97,6 +95,8 @@ pub(super) struct Asking {
     pub(super) target: Target,
     /// Which credential headers hold virtual keys.
     pub(super) spent: [bool; 3],
+    /// The path token, if there is one; taken out of everything else.
+    pub(super) token: Option<Box<str>>,
 }
 
 /// Where a request wants to go.
@@ -122,9 +122,9 @@ pub(super) fn accept(
                 parts,
                 target,
                 spent: [false; 3],
+                token,
             }),
             body,
-            token,
         }),
         Err(refusal) => Err(Box::new(TurnedAway {
             refusal,
@@ -155,27 +155,36 @@ fn check_door(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
         let text = "tunnels and protocol upgrades are not carried here";
         return Err(Refusal::new(Code::UpgradeDenied, text).closing());
     }
-    let host = match (parts.uri.host(), parts.headers.get(header::HOST)) {
-        (Some(host), _) => host,
-        (None, Some(host)) => name_of(host.to_str().unwrap_or_default()),
-        (None, None) => return check_origin(snapshot, parts),
-    };
-    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
-    if !snapshot.answers_host(host) {
-        let text =
-            format!("the host `{host}` is not answered here; hint: add it to `listen.hosts`");
-        return Err(Refusal::new(Code::HostDenied, text));
+    if matches!(parts.method.as_str(), "TRACE" | "TRACK") {
+        // The answer to it is the request, with the upstream's credential in it (RFC 9110 §9.3.8).
+        let text = "a request that would be echoed with its credential is not sent";
+        return Err(Refusal::new(Code::EndpointDenied, text));
+    }
+    let header = parts.headers.get(header::HOST);
+    let header = header.map(|host| name_of(host.to_str().unwrap_or_default()));
+    // Where both are, both count: what stands behind us may look at either (RFC 9112 §3.2.2).
+    for host in parts.uri.host().into_iter().chain(header) {
+        let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+        if !snapshot.answers_host(host) {
+            let text =
+                format!("the host `{host}` is not answered here; hint: add it to `listen.hosts`");
+            return Err(Refusal::new(Code::HostDenied, text));
+        }
     }
     check_origin(snapshot, parts)
 }
 
 fn check_origin(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
-    let Some(origin) = parts.headers.get(header::ORIGIN) else {
-        return Ok(());
+    let allowed = match parts.headers.get(header::ORIGIN) {
+        Some(origin) => origin
+            .to_str()
+            .is_ok_and(|origin| snapshot.answers_origin(&origin.to_ascii_lowercase())),
+        // A page's plain GET has no `Origin`; browsers say where it comes from all the same (Fetch Metadata).
+        None => parts
+            .headers
+            .get("sec-fetch-site")
+            .is_none_or(|site| matches!(site.as_bytes(), b"none" | b"same-origin")),
     };
-    let allowed = origin
-        .to_str()
-        .is_ok_and(|origin| snapshot.answers_origin(&origin.to_ascii_lowercase()));
     if allowed {
         return Ok(());
     }
@@ -282,14 +291,23 @@ fn clean_query(query: Option<&str>) -> Option<Box<str>> {
     (!kept.is_empty()).then(|| kept.join("&").into())
 }
 
+/// Whether a pair names a tenant to anybody: `;` parts pairs for some readers, `[` opens an index, `+` is a space.
 fn names_tenant(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    // An escaped name is folded as far as it can matter: what decodes to a tenant name must not pass.
-    let decoded = percent_decoded(name);
-    super::forward::is_tenant_name(&decoded)
+    // Decoded twice, since some readers do: what ends as a tenant's name must not pass.
+    let decoded = percent_decoded(&percent_decoded(pair));
+    [pair, &decoded]
+        .iter()
+        .flat_map(|text| text.split([';', '&']))
+        .any(|part| {
+            let name = part.split(['=', '[']).next().unwrap_or_default();
+            let name =
+                name.trim_matches(|byte: char| byte == '+' || byte.is_whitespace() || byte == '\0');
+            super::forward::is_tenant_name(name)
+        })
 }
 
-fn percent_decoded(text: &str) -> String {
+/// The text with its percent-escapes (RFC 3986 §2.1) read, where they are whole.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::Refusal;
-use super::accept::Asking;
+use super::accept::{Asking, percent_decoded};
 use super::admit::COUNTED_ONLY;
 use super::peek::{Content, Inquiry};
 use super::record::Run;
@@ -146,9 +146,7 @@ pub fn endpoint(asker: &Asker<'_>, endpoint: Endpoint, path: &str) -> Result<(),
 fn model_by_id(asker: &Asker<'_>, path: &str) -> Result<(), Refusal> {
     match path.strip_prefix("/models/") {
         None => Ok(()),
-        Some(id) => {
-            model_allowed(asker, &id.replace("%3A", ":").replace("%3a", ":"), "").map(|_| ())
-        }
+        Some(id) => model_allowed(asker, &percent_decoded(id), "").map(|_| ()),
     }
 }
 
@@ -303,11 +301,14 @@ fn output_cap(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut 
     if !has_output(endpoint) {
         return;
     }
-    if let Some(cap) = &policy.models.max_output_tokens
-        && asked.output_cap.is_none_or(|wanted| wanted > cap.value)
-    {
-        verdict.edits.push(Edit::OutputCap(cap.value));
-        verdict.output_cap = Some(cap.value);
+    let Some(cap) = &policy.models.max_output_tokens else {
+        return;
+    };
+    // The provider's caps are per choice, the policy's is for the whole call.
+    let most = (cap.value / asked.choices.max(1)).max(1);
+    if asked.output_cap.is_none_or(|wanted| wanted > most) {
+        verdict.edits.push(Edit::OutputCap(most));
+        verdict.output_cap = Some(most);
     }
 }
 

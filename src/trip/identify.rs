@@ -45,14 +45,10 @@ pub(super) fn identify(
     door: &Door,
     arrival: Arrival,
 ) -> Result<Known, Box<TurnedAway>> {
-    let Arrival {
-        mut asking,
-        body,
-        token,
-    } = arrival;
+    let Arrival { mut asking, body } = arrival;
     let presented = Presented {
         headers: presented(&asking.parts.headers),
-        path: token.as_deref(),
+        path: asking.token.as_deref(),
     };
     match snapshot.identify(&presented, |secret| door.digest(secret)) {
         Ok(identified) => {
@@ -84,7 +80,7 @@ fn presented(headers: &HeaderMap) -> [Option<&[u8]>; 3] {
 }
 
 /// The token of `Bearer <token>` (RFC 6750 §2.1); the scheme's letters may have any case.
-fn without_scheme(value: &[u8]) -> &[u8] {
+pub(super) fn without_scheme(value: &[u8]) -> &[u8] {
     match value.split_at_checked(7) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
         _ => value,

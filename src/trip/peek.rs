@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -72,11 +72,78 @@ fn check_head(headers: &HeaderMap, body: &Incoming, policy: &Policy) -> Result<(
         let text = "a compressed request body cannot be governed; hint: send it without `content-encoding`";
         return Err(Refusal::new(Code::BodyEncoding, text).closing());
     }
+    if let Some(kind) = headers.get(header::CONTENT_TYPE)
+        && !is_json(kind.as_bytes())
+    {
+        let text = "the content type is not JSON in UTF-8: others could read the body differently; hint: `content-type: application/json`";
+        return Err(Refusal::new(Code::BodyEncoding, text).closing());
+    }
     let allowance = policy.body.value as u64;
     if body.size_hint().lower() > allowance {
         return Err(too_large(allowance).by(&policy.body.rule));
     }
     Ok(())
+}
+
+/// Whether a content type is JSON, and in no other charset than the one that was scanned.
+fn is_json(kind: &[u8]) -> bool {
+    let mut parts = kind.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_json = media.is_empty()
+        || media == b"application/json"
+        || media == b"text/json"
+        || (media.starts_with(b"application/") && media.ends_with(b"+json"));
+    is_json
+        && parts.all(|parameter| {
+            let (name, value) = parameter.split_at_checked(8).unwrap_or_default();
+            let value = value.strip_prefix(b"\"").unwrap_or(value);
+            let value = value.strip_suffix(b"\"").unwrap_or(value);
+            if name.eq_ignore_ascii_case(b"charset=") {
+                value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8")
+            } else {
+                !parameter.to_ascii_lowercase().starts_with(b"charset")
+            }
+        })
+}
+
+/// The pieces of a body, held. Small ones are joined: a body in chunks of one byte would otherwise cost many
+/// times its length, in handles and in the buffers that they keep alive.
+#[derive(Default)]
+struct Held {
+    pieces: VecDeque<Bytes>,
+    tail: BytesMut,
+}
+
+/// A piece of this size is worth a handle of its own.
+const OWN_PIECE: usize = 4096;
+
+/// Joined pieces are no larger than this, so that joining never moves much.
+const JOINED: usize = 65_536;
+
+impl Held {
+    fn push(&mut self, data: Bytes) {
+        if data.len() >= OWN_PIECE || (self.pieces.is_empty() && self.tail.is_empty()) {
+            self.join();
+            self.pieces.push_back(data);
+            return;
+        }
+        self.tail.extend_from_slice(&data);
+        if self.tail.len() >= JOINED {
+            self.join();
+        }
+    }
+
+    fn join(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces
+                .push_back(std::mem::take(&mut self.tail).freeze());
+        }
+    }
+
+    fn into_pieces(mut self) -> VecDeque<Bytes> {
+        self.join();
+        self.pieces
+    }
 }
 
 /// Reads and scans the whole body. Only a body that keeps us waiting is timed.
@@ -101,13 +168,13 @@ async fn read(
         .scanner
         .finish()
         .map_err(|fault| unreadable(&fault))?;
-    Ok((scan, reading.pieces))
+    Ok((scan, reading.pieces.into_pieces()))
 }
 
 /// A body as it is read.
 struct Reading {
     scanner: Scanner,
-    pieces: VecDeque<Bytes>,
+    pieces: Held,
     held: usize,
     allowance: usize,
 }
@@ -116,7 +183,7 @@ impl Reading {
     fn new(governed: &'static Governed, allowance: usize) -> Self {
         Self {
             scanner: Scanner::new(governed.paths(), Rules::STRICT),
-            pieces: VecDeque::with_capacity(1),
+            pieces: Held::default(),
             held: 0,
             allowance,
         }
@@ -148,7 +215,7 @@ impl Reading {
             .push(&data)
             .map_err(|fault| unreadable(&fault))?;
         if !data.is_empty() {
-            self.pieces.push_back(data);
+            self.pieces.push(data);
         }
         Ok(())
     }
@@ -175,3 +242,6 @@ fn with_rule(stop: Stop, policy: &Policy) -> Stop {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

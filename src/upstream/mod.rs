@@ -11,6 +11,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -68,7 +69,7 @@ impl Dialer {
                 Some(line) => (line, true),
                 None => (self.open(&pass).await?, false),
             };
-            if !line.ready().await {
+            if !is_ready(&mut line, reused).await {
                 if reused {
                     continue;
                 }
@@ -99,6 +100,19 @@ impl Dialer {
         };
         self.meters.process().upstream_connect(result_of(&opened));
         opened
+    }
+}
+
+/// How long a pooled connection may take to finish what it was last used for: an answer can be over before the
+/// request is, and whoever still sends that must not hold up the next one.
+const SETTLING: Duration = Duration::from_millis(100);
+
+async fn is_ready(line: &mut Line, reused: bool) -> bool {
+    let mut ready = pin!(line.ready());
+    match poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx))).await {
+        Poll::Ready(ready) => ready,
+        Poll::Pending if reused => timeout(SETTLING, ready).await.unwrap_or(false),
+        Poll::Pending => ready.await,
     }
 }
 

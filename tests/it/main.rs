@@ -8,3 +8,5 @@ mod corpus;
 mod examples;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hostile;

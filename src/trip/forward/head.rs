@@ -4,7 +4,9 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::super::accept::percent_decoded;
 use super::super::identify::CARRIERS;
+use super::spent::Spent;
 use crate::config::values::{Stamp, Trust};
 use crate::snapshot::{Credential, Upstream};
 use crate::units::TenantId;
@@ -26,14 +28,15 @@ pub(super) fn prepare(
     headers: &mut HeaderMap,
     upstream: &Upstream,
     tenant: &TenantId,
-    spent: [bool; 3],
+    spent: &Spent,
     framing: Framing,
 ) {
     let replaced = upstream.credential.is_some();
+    remove_shown(headers, spent);
     remove(headers, |name| match fate(name) {
-        Fate::Hop => true,
+        Fate::Hop | Fate::Override => true,
         Fate::Length => framing == Framing::Anew,
-        Fate::Credential(carrier) => replaced || spent[carrier],
+        Fate::Credential(carrier) => replaced || spent.was_in(carrier),
         Fate::Account => replaced,
         Fate::Trace => upstream.trust == Trust::External,
         Fate::End | Fate::Protected => is_tenant_name(name),
@@ -51,6 +54,18 @@ pub(super) fn prepare(
         && let Ok(value) = HeaderValue::from_str(tenant.as_str())
     {
         headers.insert(TENANT_STAMP, value);
+    }
+}
+
+/// Takes out every field in which a key that must not go on stands, whether or not it is a carrier.
+fn remove_shown(headers: &mut HeaderMap, spent: &Spent) {
+    let shown: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(_, value)| spent.shows_in(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in &shown {
+        headers.remove(name);
     }
 }
 
@@ -97,6 +112,8 @@ fn nominated(headers: &HeaderMap) -> Vec<&str> {
 enum Fate {
     /// It belongs to the connection (RFC 9110 §7.6.1), or was answered here (`expect`).
     Hop,
+    /// Another method, path or baggage than those that were decided about and checked.
+    Override,
     /// The body's length.
     Length,
     /// It may carry a credential; which carrier.
@@ -112,6 +129,17 @@ enum Fate {
 }
 
 fn fate(name: &str) -> Fate {
+    if name.contains('_') {
+        // Some servers read `_` as `-`; what must go goes in either spelling, what is protected has one.
+        return match plain_fate(&name.replace('_', "-")) {
+            Fate::Protected => Fate::End,
+            other => other,
+        };
+    }
+    plain_fate(name)
+}
+
+fn plain_fate(name: &str) -> Fate {
     match name {
         "connection"
         | "keep-alive"
@@ -128,12 +156,20 @@ fn fate(name: &str) -> Fate {
         "authorization" => Fate::Credential(0),
         "x-api-key" => Fate::Credential(1),
         "x-goog-api-key" => Fate::Credential(2),
+        "x-http-method-override"
+        | "x-http-method"
+        | "x-method-override"
+        | "x-original-url"
+        | "x-rewrite-url"
+        | "jaeger-baggage" => Fate::Override,
         "openai-organization"
         | "openai-project"
         | "anthropic-workspace-id"
         | "anthropic-user-profile-id" => Fate::Account,
-        "traceparent" | "tracestate" | "baggage" => Fate::Trace,
+        "traceparent" | "tracestate" | "baggage" | "b3" | "uber-trace-id" => Fate::Trace,
         "host" | "content-type" | "anthropic-version" | "x-tenant-id" => Fate::Protected,
+        _ if name.starts_with("uberctx-") || name.starts_with("ot-baggage-") => Fate::Override,
+        _ if name.starts_with("x-b3-") => Fate::Trace,
         _ => Fate::End,
     }
 }
@@ -163,7 +199,7 @@ pub(in crate::trip) fn is_tenant_name(name: &str) -> bool {
         length += 1;
     }
     let folded = &folded[..length];
-    let exact: [&[u8]; 8] = [
+    let exact: [&[u8]; 9] = [
         b"tenant",
         b"tenant-id",
         b"tenantid",
@@ -172,6 +208,7 @@ pub(in crate::trip) fn is_tenant_name(name: &str) -> bool {
         b"x-tenant",
         b"x-tenantid",
         b"outrigger",
+        b"x-outrigger",
     ];
     let prefixes: [&[u8]; 7] = [
         b"x-tenant-",
@@ -196,7 +233,8 @@ fn baggage(headers: &mut HeaderMap, tenant: &TenantId) {
         .map(str::trim)
         .filter(|member| !member.is_empty())
         .filter(|member| {
-            !is_tenant_name(member.split(['=', ';']).next().unwrap_or_default().trim())
+            let name = member.split(['=', ';']).next().unwrap_or_default();
+            !is_tenant_name(percent_decoded(name).trim())
         })
         .map(str::to_owned)
         .collect();
@@ -209,9 +247,21 @@ fn baggage(headers: &mut HeaderMap, tenant: &TenantId) {
 /// Takes out of an answer's head what belongs to the hop, and the provider's own rate limits: on a shared
 /// key they tell of other tenants' load.
 pub(in crate::trip) fn strip_answer(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // The coding framed the answer (RFC 9112 §6.3); a length beside it is a leftover, or a lie.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     remove(headers, |name| {
-        fate(name) == Fate::Hop || is_provider_limit(name) || name.starts_with("outrigger-")
+        fate(name) == Fate::Hop || is_provider_limit(name) || is_own(name)
     });
+}
+
+/// What only the sidecar says.
+fn is_own(name: &str) -> bool {
+    name.strip_prefix("x-")
+        .unwrap_or(name)
+        .strip_prefix("outrigger")
+        .is_some_and(|rest| rest.starts_with(['-', '_', '.']))
 }
 
 fn is_provider_limit(name: &str) -> bool {

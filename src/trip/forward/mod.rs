@@ -3,6 +3,7 @@
 //! Must never send the agent's Outrigger key, nor a byte that was not decided about.
 
 mod head;
+mod spent;
 
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use hyper::body::Incoming;
 
 use head::Framing;
 pub(super) use head::{is_tenant_name, strip_answer};
+use spent::Spent;
 
-use super::accept::Asking;
+use super::accept::{Asking, Target, percent_decoded};
 use super::admit::Admitted;
 use super::decide::{Allowed, AllowedBody};
 use super::record::Run;
@@ -77,8 +79,10 @@ fn outgoing(
         mut parts,
         target,
         spent,
+        token,
     } = *asking;
-    parts.uri = uri(upstream, &target.path, target.query.as_deref())?;
+    let spent = Spent::of(&parts.headers, spent, token);
+    parts.uri = uri(upstream, &target, &spent)?;
     parts.version = Version::HTTP_11;
     let framing = match &body {
         AllowedBody::Governed { verdict, .. } if verdict.edits.is_empty() => Framing::AsItCame,
@@ -88,7 +92,7 @@ fn outgoing(
         &mut parts.headers,
         upstream,
         run.tenant().id(),
-        spent,
+        &spent,
         framing,
     );
     if matches!(body, AllowedBody::Governed { .. }) {
@@ -117,17 +121,25 @@ fn outgoing_body(run: &Run, body: AllowedBody) -> RequestBody {
     }
 }
 
-fn uri(upstream: &Upstream, path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
-    let path = if path == "/" { "" } else { path };
+fn uri(upstream: &Upstream, to: &Target, spent: &Spent) -> Result<Uri, Refusal> {
+    let path = if &*to.path == "/" { "" } else { &to.path };
+    if spent.shows_in(path.as_bytes()) {
+        return Err(Refusal::new(
+            Code::PathAmbiguous,
+            "the path holds a credential",
+        ));
+    }
     let mut target = String::with_capacity(upstream.base.len() + path.len() + 32);
     target.push_str(&upstream.base);
     target.push_str(path);
     if target.is_empty() {
         target.push('/');
     }
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
+    let pairs = to.query.iter().flat_map(|query| query.split('&'));
+    let shows = |pair: &&str| spent.shows_in(percent_decoded(pair).as_bytes());
+    for (at, pair) in pairs.filter(|pair| !shows(pair)).enumerate() {
+        target.push(if at == 0 { '?' } else { '&' });
+        target.push_str(pair);
     }
     Uri::try_from(target)
         .map_err(|_| Refusal::new(Code::PathAmbiguous, "the path or query cannot be sent on"))

@@ -222,6 +222,7 @@ const TAGS: Rows = &[
     ("$.metadata.tenant_id", Role::TenantMetadata),
     ("$.metadata.TENANT_ID", Role::TenantMetadata),
     ("$.metadata.tenant-id", Role::TenantMetadata),
+    ("$.metadata['tenant.id']", Role::TenantMetadata),
     ("$.metadata.tenantid", Role::TenantMetadata),
     ("$.metadata.tenantId", Role::TenantMetadata),
     ("$.metadata.tenantID", Role::TenantMetadata),

@@ -177,7 +177,11 @@ fn is_alike(name: &[u8], wanted: &[u8]) -> bool {
         })
 }
 
-/// Reads a content length: digits only, at most `u64::MAX` (RFC 9110 §8.6).
+/// The longest body: what a signed 64-bit number holds, since readers behind us may use one (RFC 9110 §8.6 warns of
+/// it), and the HTTP library keeps the highest values for itself.
+const LONGEST: u64 = u64::MAX >> 1;
+
+/// Reads a content length: digits only, at most [`LONGEST`].
 pub(super) fn length(value: &[u8]) -> Result<u64, Broken> {
     const UNREADABLE: Broken = Broken::framing("content-length is not a plain decimal number");
     if value.is_empty() {
@@ -189,6 +193,7 @@ pub(super) fn length(value: &[u8]) -> Result<u64, Broken> {
             let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
             sum.checked_mul(10)?.checked_add(digit)
         })
+        .filter(|&length| length <= LONGEST)
         .ok_or(UNREADABLE)
 }
 

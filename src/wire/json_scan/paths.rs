@@ -112,8 +112,7 @@ impl Paths {
                 at = self.element_of(at, id);
                 rest = after;
             } else {
-                let keyed = rest.strip_prefix('.').unwrap_or_default();
-                let (key, after) = keyed.split_at(keyed.find(['.', '[']).unwrap_or(keyed.len()));
+                let (key, after) = first_key(rest);
                 let fits = !key.is_empty() && key.len() <= MAX_KEY && key.is_ascii();
                 assert!(fits, "a governed path cannot be read: {path}");
                 at = self.key_of(at, key, id);
@@ -216,6 +215,15 @@ impl Paths {
         }
         variant
     }
+}
+
+/// The key that `rest` begins with, and what follows it: `.key`, or `['key']` for one with a `.` in it.
+fn first_key(rest: &'static str) -> (&'static str, &'static str) {
+    if let Some(quoted) = rest.strip_prefix("['") {
+        return quoted.split_once("']").unwrap_or_default();
+    }
+    let keyed = rest.strip_prefix('.').unwrap_or_default();
+    keyed.split_at(keyed.find(['.', '[']).unwrap_or(keyed.len()))
 }
 
 impl Node {

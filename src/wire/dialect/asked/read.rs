@@ -48,7 +48,7 @@ struct Reader<'g> {
 struct Item {
     parent: u32,
     has_id: bool,
-    /// `item_reference` is also what an entry without a type is.
+    /// Whether its id is all there is to it; `item_reference` is also what an entry without a type is.
     is_reference: bool,
 }
 
@@ -254,7 +254,11 @@ impl<'g> Reader<'g> {
             if role == Role::ItemId {
                 item.has_id = true;
             } else if member.kind == Kind::String {
-                item.is_reference = scan.text(member) == Some("item_reference");
+                // A generated image is sent again by its id alone, too.
+                item.is_reference = matches!(
+                    scan.text(member),
+                    Some("item_reference" | "image_generation_call")
+                );
             }
         }
         Ok(())
