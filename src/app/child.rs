@@ -63,15 +63,22 @@ pub fn child_environment(
         .map(|name| (*name).to_owned())
         .collect();
     let mut no_proxy = Vec::new();
-    for (name, value) in own {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-            continue;
-        };
+    let own: Vec<(String, String)> = own
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    // The simulator takes the place of an upstream with its credential, so the values are looked at too.
+    let secrets: Vec<&str> = own
+        .iter()
+        .filter(|(name, _)| PROVIDER_KEYS.contains(&name.as_str()))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    for (name, value) in &own {
         if name.eq_ignore_ascii_case("no_proxy") {
-            no_proxy.push((name.to_owned(), value.to_owned()));
+            no_proxy.push((name.clone(), value.clone()));
         }
-        if !value.is_empty() && holds_credential(snapshot, value) {
-            remove.push(name.to_owned());
+        let is_secret = secrets.contains(&value.as_str()) || holds_credential(snapshot, value);
+        if !value.is_empty() && is_secret {
+            remove.push(name.clone());
         }
     }
     set.extend(bypass(no_proxy));
@@ -166,5 +173,7 @@ async fn finish(sidecar: &Sidecar) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    let _ = tokio::time::timeout(moment, quiet).await;
+    if tokio::time::timeout(moment, quiet).await.is_err() {
+        sidecar.cut().await;
+    }
 }

@@ -45,8 +45,8 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
     let mut calls = std::mem::replace(&mut sidecar.calls, nobody);
     tokio::select! {
         _ = sidecar.drain() => {}
-        // A second signal means now.
-        () = impatience(signals) => {}
+        // A second signal means now; what it ends is recorded all the same.
+        () = impatience(signals) => { sidecar.cut().await; }
         () = meanwhile(&sidecar, &mut calls) => {}
     }
     Ok(())

@@ -261,16 +261,18 @@ impl Sidecar {
                 }
             }
         };
-        let cut = match tokio::time::timeout(limit, quiet).await {
-            Ok(()) => 0,
+        match tokio::time::timeout(limit, quiet).await {
+            Ok(()) => {
+                tell(ProcessEvent::DrainEnded { cut: 0 });
+                0
+            }
             Err(_) => self.cut().await,
-        };
-        tell(ProcessEvent::DrainEnded { cut });
-        cut
+        }
     }
 
-    /// Ends every running answer with its dialect's own error, and gives the bytes a moment to leave.
-    async fn cut(&self) -> usize {
+    /// Ends every running trip now, a begun answer with its dialect's own error, and gives the bytes a moment to
+    /// leave. Returns how many there were.
+    pub async fn cut(&self) -> usize {
         let open = self.ground.shutdown.open();
         self.ground.shutdown.cut();
         self.stage.send_replace(Stage::Cutting);
@@ -281,6 +283,7 @@ impl Sidecar {
         };
         // The answers are ended; a client that does not read its last bytes is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+        tell(ProcessEvent::DrainEnded { cut: open });
         open
     }
 }

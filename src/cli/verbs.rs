@@ -51,7 +51,8 @@ pub(super) fn serve(serve: args::Serve) -> Result<ExitCode, Error> {
         control(sidecar, &mut signals).await
     });
     logging.flush();
-    runtime.shutdown_background();
+    // Ends the tasks, and with them the admin socket's file; a resolver that hangs is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
     served.map(|()| ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use super::hold::Hold;
 use super::ledger::{Ask, Ledger, Levels};
 use super::queue::Ticket;
 use super::refusal::{Denied, Refused};
-use super::spec::{Dimension, LimitSpec};
+use super::spec::LimitSpec;
 use super::sync::Mutex;
 use crate::units::Boot;
 use std::sync::Arc;
@@ -24,16 +24,15 @@ impl Account {
         })
     }
 
-    /// Before the body is read: would a request of one of everything be refused, because it neither fits nor may
-    /// wait? Takes nothing. Not for an endpoint that uses no tokens: `reserve` lets those pass an empty token bucket.
-    pub fn glance(&self, now: Boot) -> Result<(), Denied> {
+    /// Before the body is read: would a request of at least one of everything that `ask` uses be refused, because it
+    /// neither fits nor may wait? Takes nothing.
+    pub fn glance(&self, now: Boot, ask: Ask) -> Result<(), Refused> {
+        let least = ask.amounts().map(|amount| amount.min(1));
         let mut ledger = self.ledger.lock();
-        let Some(shortage) = ledger.shortage_behind_others(now, &[1; Dimension::COUNT]) else {
+        let Some(shortage) = ledger.shortage_behind_others(now, &least) else {
             return Ok(());
         };
-        ledger
-            .may_wait(&shortage)
-            .map_err(|(Refused::QueueFull(denied) | Refused::Denied(denied))| denied)
+        ledger.may_wait(&shortage)
     }
 
     /// Takes all that is asked, or nothing. Refuses while others wait: nobody overtakes the queue.

@@ -166,7 +166,7 @@ fn settling_returns_the_surplus_or_makes_debt() {
             remaining(&account, Dimension::Tokens, START),
             u64::try_from(level).unwrap_or(0)
         );
-        assert_eq!(account.glance(START).is_err(), level < 1);
+        assert_eq!(account.glance(START, ask(1, 1)).is_err(), level < 1);
         drop(hold);
         assert_eq!(
             remaining(&account, Dimension::Tokens, START),
@@ -257,7 +257,8 @@ fn what_uses_no_tokens_passes_an_empty_token_bucket() {
     });
     let mut hold = account.reserve(START, ask(10, 0)).unwrap();
     hold.settle(START, 20, 0);
-    assert!(account.glance(START).is_err());
+    assert!(account.glance(START, ask(1, 1)).is_err());
+    assert_eq!(account.glance(START, ask(0, 0)), Ok(()));
     assert!(account.reserve(START, ask(0, 0)).is_ok());
 }
 
@@ -270,19 +271,23 @@ fn a_glance_takes_nothing_and_counts_the_queue_as_room() {
     };
     let account = account(&spec);
     for _ in 0..3 {
-        assert_eq!(account.glance(START), Ok(()));
+        assert_eq!(account.glance(START, ask(1, 1)), Ok(()));
     }
     let _hold = account.reserve(START, Ask::default()).unwrap();
+    let denied = |outcome| match outcome {
+        Err(Refused::Denied(denied)) => denied,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(
-        account.glance(START).unwrap_err().dimension,
+        denied(account.glance(START, ask(1, 1))).dimension,
         Dimension::Requests
     );
     assert_eq!(
-        account.glance(at(5 * SECOND)).unwrap_err().dimension,
+        denied(account.glance(at(5 * SECOND), ask(1, 1))).dimension,
         Dimension::Streams
     );
     account.resize(&LimitSpec { queue: 1, ..spec }, START);
-    assert_eq!(account.glance(START), Ok(()), "it may wait");
+    assert_eq!(account.glance(START, ask(1, 1)), Ok(()), "it may wait");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
 
+use crate::meters::Registry;
 use crate::units::{Dialect, TenantId};
 use identity::Identity;
 
@@ -38,6 +39,23 @@ pub struct Snapshot {
     trust: Arc<TrustStore>,
     hosts: Vec<Box<str>>,
     origins: Vec<Box<str>>,
+    _alive: Alive,
+}
+
+/// Counts the snapshots in use: a long stream keeps its own.
+struct Alive(Arc<Registry>);
+
+impl Alive {
+    fn enter(registry: &Arc<Registry>) -> Self {
+        registry.process().snapshot_born();
+        Self(Arc::clone(registry))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.process().snapshot_gone();
+    }
 }
 
 /// A chosen upstream that this tenant may use: the proof that ROUTE was passed.

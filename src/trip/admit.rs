@@ -11,7 +11,8 @@ use super::Refusal;
 use super::decide::Allowed;
 use super::record::Run;
 use crate::limits::{Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
-use crate::units::Code;
+use crate::units::{Code, Endpoint};
+use crate::wire::dialect::asked::Governed;
 
 /// A request that was let in.
 pub(super) struct Admitted {
@@ -22,8 +23,26 @@ pub(super) struct Admitted {
 pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     let account = run.account();
     account
-        .glance(run.spine().started())
-        .map_err(|denied| limited(code_of(&denied), denied))
+        .glance(run.spine().started(), least(run))
+        .map_err(turned_back)
+}
+
+/// The kinds of what a request of that endpoint takes; how much of them, only its body tells.
+fn least(run: &Run) -> Ask {
+    let governed = run
+        .upstream()
+        .and_then(|upstream| Governed::of(upstream.dialect, run.endpoint()));
+    match (governed, run.endpoint()) {
+        (None, _) | (Some(_), Endpoint::CountTokens | Endpoint::Moderations) => COUNTED_ONLY,
+        (Some(_), Endpoint::Embeddings) => Ask {
+            input: 1,
+            output: 0,
+        },
+        (Some(_), _) => Ask {
+            input: 1,
+            output: 1,
+        },
+    }
 }
 
 pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, Refusal> {
@@ -33,13 +52,10 @@ pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, 
     if let Ok(hold) = account.reserve(now, ask) {
         return Ok(Admitted { hold });
     }
-    let ticket = account.enqueue(now, ask).map_err(|refused| match refused {
-        Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
-        Refused::Denied(denied) => limited(code_of(&denied), denied),
-    })?;
-    let waiting = run.wait();
+    let ticket = account.enqueue(now, ask).map_err(turned_back)?;
+    run.waits();
     let outcome = wait(run, ticket).await;
-    run.waited(waiting);
+    run.waited();
     outcome
         .map(|hold| Admitted { hold })
         .map_err(|TimedOut { denied }| limited(Code::QueueTimeout, denied))
@@ -63,6 +79,14 @@ async fn wait(run: &Run, mut ticket: Ticket) -> Result<Hold, TimedOut> {
         }
     })
     .await
+}
+
+/// What could not even wait.
+fn turned_back(refused: Refused) -> Refusal {
+    match refused {
+        Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
+        Refused::Denied(denied) => limited(code_of(&denied), denied),
+    }
 }
 
 fn code_of(denied: &Denied) -> Code {

@@ -3,7 +3,9 @@
 //! Must never hold a frame, collect an answer, or end a broken stream as if it were whole.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::record::Run;
-use crate::units::{Code, Ending};
+use super::{Ground, tell_panic, text_of};
+use crate::units::{Code, Ending, RequestId};
 use crate::upstream::Line;
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 use crate::wire::error_body;
@@ -50,6 +53,9 @@ pub struct MeteredBody {
     passed: Vec<Bytes>,
     /// Gone when the trip has ended.
     live: Option<Live>,
+    /// For what a panic leaves to be told.
+    ground: Arc<Ground>,
+    id: RequestId,
     patience: Duration,
     /// When the silence becomes too long; `None` while something comes.
     deadline: Option<Instant>,
@@ -63,12 +69,14 @@ struct Live {
 impl MeteredBody {
     /// Takes the run over: from here on the body is the trip.
     pub(super) fn new(
-        run: Box<Run>,
+        mut run: Box<Run>,
         inner: Incoming,
         line: Line,
         filter: Option<UsageChunkFilter>,
         patience: Duration,
     ) -> Self {
+        run.commits();
+        let (ground, id) = (Arc::clone(run.ground()), run.spine().id());
         let live = Some(Live { run, line });
         Self {
             inner,
@@ -76,9 +84,20 @@ impl MeteredBody {
             filter,
             passed: Vec::new(),
             live,
+            ground,
+            id,
             patience,
             deadline: None,
         }
+    }
+
+    /// A panic in here ends this answer and nothing else.
+    fn poll_caught(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+        let caught = catch_unwind(AssertUnwindSafe(|| self.poll_next(cx)));
+        caught.unwrap_or_else(|payload| self.broken(&text_of(payload.as_ref())))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
@@ -189,6 +208,17 @@ impl MeteredBody {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(event)))))
     }
 
+    /// What a panic leaves behind is not touched again: nothing but the end of the answer goes out.
+    fn broken(&mut self, panic: &str) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+        const WHAT: &str = "an error inside Outrigger ended this answer";
+        self.ready.clear();
+        tell_panic(&self.ground, self.id, "answer", panic);
+        if self.live.is_some() {
+            return self.cut(Code::Internal, Ending::Broken, WHAT);
+        }
+        Poll::Ready(Some(Err(BodyAbort(WHAT))))
+    }
+
     /// Whether the upstream may still be silent.
     fn is_patient(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(live) = &mut self.live else {
@@ -213,7 +243,7 @@ impl Body for OutBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Metered(body) => body.poll_next(cx),
+            Self::Metered(body) => body.poll_caught(cx),
         }
     }
 

@@ -31,7 +31,9 @@ use crate::meters::Registry;
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
-use crate::units::{Clock, Counted, Ending, IdSource, Phase, RequestId, Usage, Wall};
+use crate::units::{
+    Clock, Code, Counted, Ending, Endpoint, IdSource, Phase, RequestId, Usage, Wall,
+};
 use crate::upstream::Dialer;
 use record::Run;
 
@@ -128,7 +130,8 @@ pub async fn serve(
 ) -> Response<OutBody> {
     let wall = ground.clock.wall();
     let id = ground.ids.next(wall);
-    let mut trip = std::pin::pin!(trip(&ground, &door, request, (id, wall)));
+    let opened = AtomicBool::new(false);
+    let mut trip = std::pin::pin!(trip(&ground, &door, request, (id, wall), &opened));
     // A panic ends this trip and nothing else. Its record is written while the stack unwinds, by the run's drop.
     let caught =
         poll_fn(
@@ -137,9 +140,21 @@ pub async fn serve(
                 Err(payload) => Poll::Ready(Err(text_of(payload.as_ref()))),
             },
         );
-    caught
-        .await
-        .unwrap_or_else(|panic| broken(&ground, id, &panic))
+    let panic = match caught.await {
+        Ok(response) => return response,
+        Err(panic) => panic,
+    };
+    tell_panic(&ground, id, "trip", &panic);
+    if !opened.load(Ordering::Relaxed) {
+        let nobody = identify::TurnedAway {
+            refusal: Refusal::new(Code::Internal, ""),
+            dialect: None,
+            endpoint: Endpoint::Other,
+            phase: Phase::Accept,
+        };
+        Run::of_nobody(&ground, &door, ground.live.take(), (id, wall), &nobody).breaks();
+    }
+    respond::internal(id)
 }
 
 async fn trip(
@@ -147,6 +162,7 @@ async fn trip(
     door: &Arc<Door>,
     request: Request<Incoming>,
     id: (RequestId, Wall),
+    opened: &AtomicBool,
 ) -> Response<OutBody> {
     let snapshot = ground.live.take();
     let accepted = accept::accept(&snapshot, door, request);
@@ -165,10 +181,12 @@ async fn trip(
         ),
         Err(turned_away) => {
             let run = Run::of_nobody(ground, door, snapshot, id, &turned_away);
+            opened.store(true, Ordering::Relaxed);
             return respond::turn_away(run, &turned_away);
         }
     };
-    match stages(&mut run, known).await {
+    opened.store(true, Ordering::Relaxed);
+    match unless_cut(ground, stages(&mut run, known)).await {
         Ok(answer) => respond::answer(run, answer),
         Err(stop) => respond::stop(run, stop.seen_by(door)),
     }
@@ -191,6 +209,21 @@ async fn stages(run: &mut Run, known: identify::Known) -> Result<forward::Answer
     forward::forward(run, allowed, admitted, route).await
 }
 
+/// The deadline of the shutdown also ends what has no answer yet: what waits for a body, a place or an upstream.
+async fn unless_cut<T>(
+    ground: &Ground,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|cx| {
+        if ground.shutdown.is_cutting() {
+            return Poll::Ready(Err(Stop::Drained));
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
 fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
@@ -199,12 +232,11 @@ fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-fn broken(ground: &Ground, id: RequestId, panic: &str) -> Response<OutBody> {
+fn tell_panic(ground: &Ground, id: RequestId, place: &'static str, text: &str) {
     ground.registry.process().panicked();
     tell(ProcessEvent::PanicCaught {
-        place: "trip",
+        place,
         request_id: id,
-        text: panic,
+        text,
     });
-    respond::internal(id)
 }

@@ -36,6 +36,8 @@ pub(super) struct Run {
     hold: Option<Hold>,
     sent: Sent,
     admitted_at: Boot,
+    /// Since when it waits in the queue.
+    queued: Option<Boot>,
     queue_wait: Option<Duration>,
     code: Option<Code>,
     rule: Option<Arc<Rule>>,
@@ -61,6 +63,8 @@ struct Answered {
     bytes: u64,
     pieces: u64,
     is_stream: bool,
+    /// Whether the caller gets the head.
+    committed: bool,
     meter: Option<Meter>,
 }
 
@@ -124,13 +128,14 @@ impl Run {
             hold: None,
             sent: Sent::default(),
             admitted_at: at.0,
+            queued: None,
             queue_wait: None,
             code: None,
             rule: None,
         })
     }
 
-    pub(super) fn ground(&self) -> &Ground {
+    pub(super) fn ground(&self) -> &Arc<Ground> {
         &self.ground
     }
 
@@ -199,16 +204,18 @@ impl Run {
     }
 
     /// The trip begins to wait in the queue.
-    pub(super) fn wait(&self) -> Boot {
+    pub(super) fn waits(&mut self) {
         self.spine.meters().queued();
-        self.now()
+        self.queued = Some(self.now());
     }
 
-    /// The wait that began then is over.
-    pub(super) fn waited(&mut self, since: Boot) {
-        let waited = self.admits().since(since);
-        self.spine.meters().dequeued(waited);
-        self.queue_wait = Some(waited);
+    /// The wait is over; the end of the trip ends it too.
+    pub(super) fn waited(&mut self) {
+        if let Some(since) = self.queued.take() {
+            let waited = self.admits().since(since);
+            self.spine.meters().dequeued(waited);
+            self.queue_wait = Some(waited);
+        }
     }
 
     /// The trip holds a place in the tenant's limits, until its end.
@@ -228,6 +235,11 @@ impl Run {
         self.answer.is_stream = is_event_stream(response.headers());
         self.answer.meter = meter;
         self.phase = Phase::Meter;
+    }
+
+    /// The answer's head goes on to the caller: its status cannot change any more.
+    pub(super) fn commits(&mut self) {
+        self.answer.committed = true;
     }
 
     /// A piece of the answer's body, before anything is taken out of it.
@@ -295,6 +307,11 @@ impl Run {
         }
     }
 
+    /// The trip ends by a bug of ours.
+    pub(super) fn breaks(mut self) {
+        self.fails(Code::Internal, Ending::Broken);
+    }
+
     /// What was used. An answer of another kind than success, or without tokens, used none; a request that
     /// left and was never answered is taken to have been read.
     fn usage(&self) -> Option<Counted<Usage>> {
@@ -332,9 +349,14 @@ impl Drop for Run {
     fn drop(&mut self) {
         let now = self.now();
         if std::thread::panicking() {
-            self.ending = Some(Ending::Broken);
+            self.ending = None;
+            if !self.answer.committed {
+                self.answer.status = None;
+            }
+            self.fails(Code::Internal, Ending::Broken);
         }
         let ending = *self.ending.get_or_insert(Ending::CallerGone);
+        self.waited();
         let usage = self.usage();
         if let Some(hold) = &mut self.hold {
             let spent = usage.map(Counted::value).unwrap_or_default();

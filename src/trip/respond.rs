@@ -76,6 +76,11 @@ pub(super) fn stop(mut run: Box<Run>, stop: Stop) -> Response<OutBody> {
             run.fails(refusal.code, Ending::UpstreamFailed);
             refuse(run, &refusal, dialect)
         }
+        Stop::Drained => {
+            run.ends(Ending::Drained);
+            let text = "the sidecar is shutting down";
+            refuse(run, &Refusal::new(Code::Draining, text).closing(), dialect)
+        }
         Stop::Gone => {
             run.ends(Ending::CallerGone);
             let text = "the request body broke off";

@@ -20,15 +20,18 @@ pub enum Stop {
     Failed(Fault),
     /// The caller went away while its request was being read.
     Gone,
+    /// The sidecar's own shutdown has come to its deadline.
+    Drained,
 }
 
 impl Stop {
     /// The same stop in the light of what the head guard found: a body that broke off because its framing was
     /// faulty is refused for that.
     pub(super) fn seen_by(self, door: &Door) -> Self {
-        let broke_off = matches!(self, Self::Gone | Self::Failed(Fault::Caller(_)));
         match door.fault() {
-            Some(fault) if broke_off => Refusal::new(fault.code, fault.what).closing().into(),
+            Some(fault) if matches!(self, Self::Gone) => {
+                Refusal::new(fault.code, fault.what).closing().into()
+            }
             _ => self,
         }
     }
@@ -116,6 +119,10 @@ impl From<Refusal> for Stop {
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
+        match fault {
+            // The upstream has done nothing wrong.
+            Fault::Caller(_) => Self::Gone,
+            fault => Self::Failed(fault),
+        }
     }
 }

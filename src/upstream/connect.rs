@@ -24,14 +24,14 @@ pub(super) async fn open(pass: &Pass, pool: &Arc<Pool>) -> Result<Line, Fault> {
             other => Fault::Connect(other.to_string()),
         })?;
     let sender = match &upstream.server_name {
-        None => handshake(stream).await?,
+        None => handshake(stream, pool).await?,
         Some(name) => {
             let connector = TlsConnector::from(Arc::clone(pass.tls().map_err(Fault::Tls)?));
             let stream = connector
                 .connect(name.clone(), stream)
                 .await
                 .map_err(|error| Fault::Tls(error.to_string()))?;
-            handshake(stream).await?
+            handshake(stream, pool).await?
         }
     };
     Ok(Line::new(
@@ -42,7 +42,7 @@ pub(super) async fn open(pass: &Pass, pool: &Arc<Pool>) -> Result<Line, Fault> {
     ))
 }
 
-async fn handshake<S>(stream: S) -> Result<http1::SendRequest<RequestBody>, Fault>
+async fn handshake<S>(stream: S, pool: &Arc<Pool>) -> Result<http1::SendRequest<RequestBody>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -51,8 +51,10 @@ where
         .await
         .map_err(|_| Fault::Broken("the upstream closed the connection at once"))?;
     // Its errors reach whoever waits for the answer; there is nothing else to tell.
+    let open = pool.opened();
     host::tasks::spawn("upstream-connection", async move {
         let _ = connection.await;
+        drop(open);
     });
     Ok(sender)
 }

@@ -159,6 +159,12 @@ impl Pool {
         drop(gone);
     }
 
+    /// Counts a connection as open, until what is returned is dropped.
+    pub(super) fn opened(self: &Arc<Self>) -> Open {
+        self.meters.process().upstream_opened();
+        Open(Arc::clone(self))
+    }
+
     /// How many connections are idle.
     pub fn idle(&self) -> usize {
         self.shelf
@@ -171,6 +177,15 @@ impl Pool {
         let meters = self.meters.process();
         (before..after).for_each(|_| meters.upstream_rested());
         (after..before).for_each(|_| meters.upstream_woken());
+    }
+}
+
+/// An open connection, counted.
+pub(super) struct Open(Arc<Pool>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.meters.process().upstream_closed();
     }
 }
 

@@ -5,8 +5,26 @@ mod cli;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod panic;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod stage;

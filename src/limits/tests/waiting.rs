@@ -106,7 +106,7 @@ fn the_queue_is_bounded() {
     assert!(
         matches!(refused, Refused::QueueFull(denied) if denied.dimension == Dimension::Streams)
     );
-    assert!(account.glance(START).is_err());
+    assert!(account.glance(START, ask(1, 1)).is_err());
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod upstreams;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Accounts, KeyDigest, Rule, Snapshot, TrustStore};
+use super::{Accounts, Alive, KeyDigest, Rule, Snapshot, TrustStore};
 use crate::config::{Loaded, OutCode, Place, Problem, Severity, Site, Sources};
 use crate::limits::{Account, LimitSpec};
 use crate::meters::Registry;
@@ -102,6 +102,7 @@ pub fn compile(
         trust: Arc::clone(&world.trust),
         hosts: texts(&mut hosts.map(|host| host.value.to_string())),
         origins: texts(&mut origins.map(|origin| origin.value.to_string())),
+        _alive: Alive::enter(&world.registry),
     });
     Ok(Compiled {
         snapshot,

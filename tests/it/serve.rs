@@ -1,0 +1,144 @@
+//! The sidecar as a process of its own, for what only a process has: signals, exit codes, files and an environment.
+//! Must never find a configuration, or a state directory, of the machine it runs on.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::stage::{Caller, until, within};
+
+/// The program under test, with nothing of the environment that it would look at.
+pub(crate) fn outrigger(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+    for name in [
+        "OUTRIGGER_CONFIG",
+        "STATE_DIRECTORY",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "NO_PROXY",
+        "no_proxy",
+        "RUST_BACKTRACE",
+    ] {
+        command.env_remove(name);
+    }
+    command
+        .env("HOME", home)
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// A `serve` that runs.
+pub(crate) struct Served {
+    pub(crate) home: TempDir,
+    pub(crate) proxy: SocketAddr,
+    pub(crate) telemetry: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Served {
+    /// Starts it with that configuration (which has to say `telemetry = "127.0.0.1:0"`), and waits until it is ready.
+    pub(crate) async fn start(config: &str) -> Self {
+        let home = TempDir::new().expect("a directory");
+        std::fs::write(home.path().join("outrigger.toml"), config).expect("a file");
+        let log = home.path().join("log");
+        let ready = home.path().join("ready");
+        let mut child = outrigger(home.path())
+            .args([
+                "serve",
+                "--config",
+                "outrigger.toml",
+                "--state",
+                "state",
+                "--ready-file",
+                "ready",
+            ])
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the program");
+        until("the ready file", || {
+            let ended = child.try_wait().expect("a child");
+            assert!(
+                ended.is_none(),
+                "it did not start: {}",
+                std::fs::read_to_string(&log).unwrap_or_default()
+            );
+            ready.exists()
+        })
+        .await;
+        let text = std::fs::read_to_string(&ready).expect("a ready file");
+        let at = |name: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_else(|| panic!("no `{name}` in {text}"))
+                .parse()
+                .expect("an address")
+        };
+        Self {
+            proxy: at("proxy"),
+            telemetry: at("telemetry"),
+            home,
+            child,
+            log,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        let id = self.child.id().expect("a running child");
+        Pid::from_raw(i32::try_from(id).expect("an id"))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("a running child");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        within("the process to end", self.child.wait())
+            .await
+            .expect("a child")
+    }
+
+    /// All lines of its log so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.log).expect("a log");
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect()
+    }
+
+    /// The request lines among them.
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["message"] == "request");
+        lines
+    }
+
+    /// A page of its telemetry: the head, and the body.
+    pub(crate) async fn page(&self, path: &str) -> (String, String) {
+        let mut caller = Caller::connect(self.telemetry).await;
+        caller
+            .send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+            .await;
+        caller.answer().await
+    }
+
+    /// `outrigger ctl` on its socket.
+    pub(crate) async fn ctl(&self, verb: &str) -> Output {
+        let mut command = outrigger(self.home.path());
+        command.args(["ctl", "--state", "state", verb]);
+        within("ctl", command.output()).await.expect("the program")
+    }
+}
