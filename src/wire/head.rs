@@ -260,6 +260,17 @@ impl Head {
             ));
         }
         loop {
+            if self.looked == self.parsed
+                && self.version.is_some()
+                && let Some((field, end)) = field::plain(bytes, self.parsed)
+                && self.is_small(end - self.parsed, limits)
+            {
+                self.parsed = end + 1;
+                self.looked = end + 1;
+                self.count_field(limits)?;
+                self.field(&field)?;
+                continue;
+            }
             let fresh = bytes.get(self.looked..).unwrap_or_default();
             let Some(found) = memchr(b'\n', fresh) else {
                 self.looked = bytes.len();
@@ -282,7 +293,12 @@ impl Head {
                         .framing(version)
                         .map(|next| Step::Whole(self.parsed, next));
                 }
-                Some(_) => self.field(line, limits)?,
+                Some(_) => {
+                    self.count_field(limits)?;
+                    let field = Field::split(line)?;
+                    self.field(&field)?;
+                    field.check_value()?;
+                }
             }
         }
     }
@@ -290,10 +306,10 @@ impl Head {
     /// Judges a line, whole or partial, by its length alone. The limit that is crossed first is the one that counts,
     /// so that the verdict does not depend on how the bytes were cut.
     fn check_size(&self, line: &[u8], limits: &Limits) -> Result<(), Broken> {
-        let end = self.parsed + line.len();
-        if line.len() <= limits.line_bytes.min(limits.target_bytes) && end < limits.head_bytes {
+        if self.is_small(line.len(), limits) {
             return Ok(());
         }
+        let end = self.parsed + line.len();
         let (most, broken) = match self.version {
             None => request_line::longest(line, limits),
             Some(_) => (
@@ -312,6 +328,12 @@ impl Head {
         }
     }
 
+    /// Whether a line of this length is beyond no limit.
+    fn is_small(&self, length: usize, limits: &Limits) -> bool {
+        length <= limits.line_bytes.min(limits.target_bytes)
+            && self.parsed + length < limits.head_bytes
+    }
+
     fn skip_empty(&mut self) -> Result<Step, Broken> {
         if self.skipped {
             return Err(Broken::malformed(
@@ -325,12 +347,17 @@ impl Head {
         Ok(Step::Skip(2))
     }
 
-    fn field(&mut self, line: &[u8], limits: &Limits) -> Result<(), Broken> {
+    fn count_field(&mut self, limits: &Limits) -> Result<(), Broken> {
         self.fields += 1;
         if self.fields > limits.fields {
             return Err(Broken::too_large("there are too many fields"));
         }
-        let field = Field::split(line)?;
+        Ok(())
+    }
+
+    /// Takes note of a field that matters.
+    #[inline]
+    fn field(&mut self, field: &Field<'_>) -> Result<(), Broken> {
         if let Some(known) = field.known()? {
             self.seen.insert(known)?;
             match known {
@@ -345,7 +372,7 @@ impl Head {
                 | field::Known::GoogApiKey => {}
             }
         }
-        field.check_value()
+        Ok(())
     }
 
     /// How the body is framed (RFC 9112 §6.3), where there is only one way to see it.

@@ -4,10 +4,9 @@
 use std::sync::LazyLock;
 
 use http::Method;
-use memchr::memmem::Finder;
 
 use super::asked::{Governed, ReferenceKind, Role};
-use super::needle::key;
+use super::needle::{Needle, Says};
 use super::tally::{Answer, Fact, Word};
 use crate::units::{Dialect, Endpoint};
 
@@ -185,8 +184,8 @@ pub(super) fn event(name: &[u8]) -> Word {
 }
 
 /// The members of a `content_block_delta` whose strings are generated text.
-pub(super) fn text_keys() -> &'static [Finder<'static>] {
-    static DELTA: LazyLock<Vec<Finder<'static>>> =
-        LazyLock::new(|| ["text", "partial_json", "thinking"].map(key).into());
-    &DELTA
-}
+pub(super) static TEXT_NEEDLES: [Needle; 3] = [
+    Needle::new("text", Says::Text),
+    Needle::new("partial_json", Says::Text),
+    Needle::new("thinking", Says::Text),
+];

@@ -2,8 +2,8 @@
 //! A key's quotes cannot stand unescaped inside a string, so a miss is certain as long as keys are spelled without
 //! escapes (as every known server does); a hit must be verified by the scanner.
 
-use memchr::memchr2;
 use memchr::memmem::Finder;
+use memchr::{memchr_iter, memchr2};
 
 /// A key to look for, quotes included.
 pub(super) fn key(name: &str) -> Finder<'static> {
@@ -15,12 +15,110 @@ pub(super) fn present(key: &Finder<'_>, json: &[u8]) -> bool {
     values(key, json).any(|value| value.first().is_some_and(|&byte| byte != b'n'))
 }
 
-/// The bytes, as written, of all string values of the key.
-pub(super) fn string_bytes(key: &Finder<'_>, json: &[u8]) -> u64 {
-    values(key, json)
-        .filter_map(|value| value.strip_prefix(b"\""))
-        .map(|text| u64::try_from(closing_quote(text)).unwrap_or(u64::MAX))
-        .sum()
+/// A key to look for together with others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needle {
+    name: &'static str,
+    says: Says,
+    /// The opening quote and the name, or their last eight bytes, and which bits of eight bytes they are.
+    end: u64,
+    mask: u64,
+}
+
+/// What the value of a key is to the one who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// Generated text.
+    Text,
+    /// Usage.
+    Usage,
+    /// An error.
+    Error,
+}
+
+/// What one look at an event came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// The bytes, as written, of all string values of text keys.
+    pub(super) text_bytes: u64,
+    /// Whether usage is there with a value other than `null`.
+    pub(super) usage: bool,
+    /// Whether an error is.
+    pub(super) error: bool,
+}
+
+impl Needle {
+    pub(super) const fn new(name: &'static str, says: Says) -> Self {
+        let bytes = name.as_bytes();
+        let (mut end, mut mask, mut at) = (0, 0, 0);
+        while at < 8 && at <= bytes.len() {
+            let byte = if at < bytes.len() {
+                bytes[bytes.len() - 1 - at]
+            } else {
+                b'"'
+            };
+            end |= (byte as u64) << (56 - 8 * at);
+            mask |= 0xff << (56 - 8 * at);
+            at += 1;
+        }
+        Self {
+            name,
+            says,
+            end,
+            mask,
+        }
+    }
+
+    /// Whether what stands before a closing quote, whose last eight bytes are `end`, is this key.
+    #[inline]
+    fn ends(&self, before: &[u8], end: u64) -> bool {
+        end & self.mask == self.end
+            && (self.name.len() < 8
+                || before
+                    .strip_suffix(self.name.as_bytes())
+                    .is_some_and(|rest| rest.ends_with(b"\"")))
+    }
+}
+
+/// Looks for all keys in one pass: from colon to colon, and back from each.
+pub(super) fn look(needles: &[Needle], json: &[u8]) -> Look {
+    let mut look = Look::default();
+    for colon in memchr_iter(b':', json) {
+        let (before, value) = json.split_at(colon);
+        let key = match before {
+            [key @ .., b'"'] => key,
+            [.., b' ' | b'\t' | b'\n' | b'\r' | b'\x0c'] => match before.trim_ascii_end() {
+                [key @ .., b'"'] => key,
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let end = last_word(key);
+        let Some(needle) = needles.iter().find(|needle| needle.ends(key, end)) else {
+            continue;
+        };
+        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+        match needle.says {
+            Says::Text => {
+                if let Some(text) = value.strip_prefix(b"\"") {
+                    look.text_bytes += u64::try_from(closing_quote(text)).unwrap_or(u64::MAX);
+                }
+            }
+            Says::Usage => look.usage |= value.first().is_some_and(|&byte| byte != b'n'),
+            Says::Error => look.error |= value.first().is_some_and(|&byte| byte != b'n'),
+        }
+    }
+    look
+}
+
+#[inline]
+fn last_word(bytes: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => bytes
+            .iter()
+            .fold(0, |word, &byte| word >> 8 | u64::from(byte) << 56),
+    }
 }
 
 /// What follows each `"key" :` in the document.
@@ -59,21 +157,31 @@ mod tests {
             (r#"{"usage":"#, false),
         ] {
             assert_eq!(present(&usage, json.as_bytes()), expected, "{json}");
+            let found = look(&[Needle::new("usage", Says::Usage)], json.as_bytes());
+            assert_eq!(found.usage, expected, "{json}");
         }
     }
 
     #[test]
     fn text_is_counted_as_written() {
-        let content = key("content");
+        let content = Needle::new("content", Says::Text);
+        let long = Needle::new("reasoning_content", Says::Text);
         for (json, expected) in [
             (r#"{"content":"hello"}"#, 5),
             (r#"{"content": "a\"b\\"}"#, 6),
             (r#"{"content":null,"x":{"content":"ab"}}"#, 2),
             (r#"{"content":"cut"#, 3),
             (r#"{"content":"cut\"#, 4),
-            (r#"{"reasoning_content":"abc"}"#, 0),
+            (r#"{"other_content":"abc"}"#, 0),
+            (r#"{"contents":"abc","xcontent":"ab"}"#, 0),
+            (r#"{"content"	 : "ab"}"#, 2),
+            (r#"content":"ab"}"#, 0),
         ] {
-            assert_eq!(string_bytes(&content, json.as_bytes()), expected, "{json}");
+            let found = look(&[content], json.as_bytes());
+            assert_eq!(found.text_bytes, expected, "{json}");
+            let longer = json.replace("content", "reasoning_content");
+            let found = look(&[long], longer.as_bytes());
+            assert_eq!(found.text_bytes, expected, "{longer}");
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::sync::LazyLock;
 
 use http::Method;
-use memchr::memmem::Finder;
 
 use super::asked::{Governed, ReferenceKind, Role};
-use super::needle::key;
+use super::needle::{Needle, Says};
 use super::tally::{Answer, Fact, Word};
 use crate::units::{Dialect, Endpoint};
 
@@ -315,25 +314,18 @@ pub(super) fn event(name: &[u8]) -> Word {
     }
 }
 
-/// The members whose strings are generated text, in chat chunks and in `*.delta` events.
-pub(super) fn text_keys(endpoint: Endpoint) -> &'static [Finder<'static>] {
-    static CHAT: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
-        [
-            "content",
-            "arguments",
-            "reasoning_content",
-            "reasoning",
-            "refusal",
-            "text",
-            "input",
-        ]
-        .map(key)
-        .into()
-    });
-    static DELTA: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| ["delta"].map(key).into());
-    if matches!(endpoint, Endpoint::Responses | Endpoint::ResponseState) {
-        &DELTA
-    } else {
-        &CHAT
-    }
-}
+/// What is looked for in chat chunks.
+pub(super) static CHAT_NEEDLES: [Needle; 9] = [
+    Needle::new("content", Says::Text),
+    Needle::new("arguments", Says::Text),
+    Needle::new("reasoning_content", Says::Text),
+    Needle::new("reasoning", Says::Text),
+    Needle::new("refusal", Says::Text),
+    Needle::new("text", Says::Text),
+    Needle::new("input", Says::Text),
+    Needle::new("usage", Says::Usage),
+    Needle::new("error", Says::Error),
+];
+
+/// The member of `*.delta` events whose string is generated text.
+pub(super) static DELTA_NEEDLES: [Needle; 1] = [Needle::new("delta", Says::Text)];

@@ -1,8 +1,6 @@
 //! Reads what an answer used, from its bytes as they pass. Must never hold an answer, stop it, or take a
 //! number for the provider's that is not.
 
-use memchr::memmem::Finder;
-
 use super::needle;
 use crate::units::{Counted, Dialect, Endpoint, Tokens, Usage};
 use crate::wire::json_scan::{self, PathId, Rules};
@@ -234,11 +232,8 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, keys: &[Finder<'static>], json: &[u8]) {
-        let bytes = keys
-            .iter()
-            .map(|key| needle::string_bytes(key, json))
-            .sum::<u64>();
+    fn count(&mut self, needles: &[needle::Needle], json: &[u8]) {
+        let bytes = needle::look(needles, json).text_bytes;
         self.output_bytes = self.output_bytes.saturating_add(bytes);
     }
 }

@@ -3,6 +3,7 @@
 
 use memchr::memchr;
 
+use super::super::block;
 use super::Broken;
 use crate::units::Code;
 
@@ -54,6 +55,26 @@ impl Seen {
         self.0 |= 1 << known as u16;
         Ok(())
     }
+}
+
+/// Reads a field line that nothing can be said against: whole, its name made of the usual bytes, its value of text.
+/// Also where its line feed is. `None` says nothing; [`Field::split`] and [`Field::check_value`] judge.
+#[inline]
+pub(super) fn plain(bytes: &[u8], from: usize) -> Option<(Field<'_>, usize)> {
+    let colon = block::find(bytes, from, |byte| {
+        let letter = u8::from((byte | 0x20).wrapping_sub(b'a') < 26);
+        let digit = u8::from(byte.wrapping_sub(b'0') < 10);
+        1 ^ (letter | digit | u8::from(byte == b'-'))
+    });
+    let (name, b":") = (bytes.get(from..colon)?, bytes.get(colon..=colon)?) else {
+        return None;
+    };
+    let end = block::find(bytes, colon + 1, |byte| {
+        (u8::from(byte < 0x20) & u8::from(byte != b'\t')) | u8::from(byte == 0x7f)
+    });
+    let value = trim(bytes.get(colon + 1..end)?);
+    let whole = !name.is_empty() && bytes.get(end..end + 2) == Some(b"\r\n");
+    whole.then_some((Field { name, value }, end + 1))
 }
 
 impl<'a> Field<'a> {
@@ -112,6 +133,9 @@ impl<'a> Field<'a> {
             (19, _) => (b"proxy-authorization", Known::ProxyAuthorization),
             _ => return Ok(None),
         };
+        if self.name == wanted {
+            return Ok(Some(known));
+        }
         if !is_alike(self.name, wanted) {
             Ok(None)
         } else if memchr(b'_', self.name).is_some() {
@@ -308,7 +332,10 @@ static TOKEN: [bool; 256] = {
 #[inline]
 fn trim(value: &[u8]) -> &[u8] {
     let mut value = value;
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
     value

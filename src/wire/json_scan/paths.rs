@@ -15,7 +15,7 @@ pub struct Paths {
 
 /// A place in a document: the root, a key's value, or an element of an array.
 #[derive(Debug)]
-struct Node {
+pub(super) struct Node {
     /// The governed path that ends here.
     path: Option<PathId>,
     /// That path, or the first one that leads through here; for messages.
@@ -30,9 +30,12 @@ struct Node {
 
 /// A governed key of an object.
 #[derive(Clone, Copy, Debug)]
-struct Key {
-    name: &'static str,
-    node: NodeId,
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Where its value is.
+    pub(super) node: NodeId,
+    /// The name's [`first_word`].
+    first: u64,
 }
 
 /// An index into the trie; [`NodeId::CONTENT`] is everywhere else.
@@ -47,12 +50,10 @@ impl NodeId {
 /// A key that matched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
-    /// Where the key's value is.
-    pub(super) node: NodeId,
+    /// The key as it is governed.
+    pub(super) key: &'static Key,
     /// The key's ordinal among its node's keys, below 128.
     pub(super) bit: u8,
-    /// The key as it is governed.
-    pub(super) name: &'static str,
     /// Whether it is that key byte for byte, not only when letter case is ignored.
     pub(super) exact: bool,
 }
@@ -149,7 +150,11 @@ impl Paths {
         self.longest_key = self.longest_key.max(name.len());
         let new = self.grow(id);
         if let Some(node) = self.nodes.get_mut(usize::from(at.0)) {
-            node.keys.push(Key { name, node: new });
+            node.keys.push(Key {
+                name,
+                node: new,
+                first: first_word(name.as_bytes()),
+            });
         }
         new
     }
@@ -180,42 +185,55 @@ impl Paths {
         self.node(at).map_or(NodeId::CONTENT, |node| node.element)
     }
 
-    /// Whether any key of an object at this place is governed.
-    pub(super) fn has_keys(&self, at: NodeId) -> bool {
-        self.node(at).is_some_and(|node| !node.keys.is_empty())
+    /// A place, if any key of an object there is governed.
+    pub(super) fn keyed(&self, at: NodeId) -> Option<&Node> {
+        self.node(at).filter(|node| !node.keys.is_empty())
     }
 
     /// The length of the longest governed key.
     pub(super) fn longest_key(&self) -> usize {
         self.longest_key
     }
-
-    /// Looks up an ASCII key; an exact match goes before one that ignores letter case.
-    #[inline]
-    pub(super) fn lookup(&self, at: NodeId, key: &[u8]) -> Option<Match> {
-        let node = self.node(at)?;
-        let first = *node.starts.get(key.len())?;
-        let behind = *node.starts.get(key.len() + 1)?;
-        let mut variant = None;
-        for bit in first..behind {
-            let known = node.keys.get(usize::from(bit))?;
-            if known.name.as_bytes().eq_ignore_ascii_case(key) {
-                let exact = known.name.as_bytes() == key;
-                let found = Match {
-                    node: known.node,
-                    bit,
-                    name: known.name,
-                    exact,
-                };
-                if exact {
-                    return Some(found);
-                }
-                variant = Some(found);
-            }
-        }
-        variant
-    }
 }
+
+/// The key that is another only when letter case is ignored.
+#[cold]
+fn variant(keys: &'static [Key], from: u8, key: &[u8]) -> Option<Match> {
+    let is_alike = |known: &Key| known.name.as_bytes().eq_ignore_ascii_case(key);
+    let found = (from..)
+        .zip(keys)
+        .filter(|(_, known)| is_alike(known))
+        .last()?;
+    Some(Match {
+        key: found.1,
+        bit: found.0,
+        exact: false,
+    })
+}
+
+/// Which bits of a first word belong to a key of this length.
+const KEPT: [u64; 9] = [
+    0,
+    u64::MAX >> 56,
+    u64::MAX >> 48,
+    u64::MAX >> 40,
+    u64::MAX >> 32,
+    u64::MAX >> 24,
+    u64::MAX >> 16,
+    u64::MAX >> 8,
+    u64::MAX,
+];
+
+/// The first eight bytes of a key, or all of a shorter one, as a number.
+pub(super) fn first_word(key: &[u8]) -> u64 {
+    key.iter()
+        .take(8)
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// The bit of each byte in which letters of different case differ.
+const CASE: u64 = 0x2020_2020_2020_2020;
 
 /// The key that `rest` begins with, and what follows it: `.key`, or `['key']` for one with a `.` in it.
 fn first_key(rest: &'static str) -> (&'static str, &'static str) {
@@ -227,6 +245,33 @@ fn first_key(rest: &'static str) -> (&'static str, &'static str) {
 }
 
 impl Node {
+    /// Looks up an ASCII key; an exact match goes before one that ignores letter case. `first` is its
+    /// [`first_word`], with anything behind the end of a shorter key.
+    #[inline]
+    pub(super) fn lookup(&'static self, key: &[u8], first: u64) -> Option<Match> {
+        let from = *self.starts.get(key.len())?;
+        let to = *self.starts.get(key.len() + 1)?;
+        let keys = self.keys.get(usize::from(from)..usize::from(to))?;
+        let first = first & KEPT[key.len().min(8)];
+        let mut alike = false;
+        for (bit, known) in (from..).zip(keys) {
+            if known.first == first && (key.len() <= 8 || known.name.as_bytes() == key) {
+                return Some(Match {
+                    key: known,
+                    bit,
+                    exact: true,
+                });
+            }
+            // Letters that differ only in case differ only in this bit.
+            alike |= (known.first ^ first) & !CASE == 0;
+        }
+        if alike {
+            variant(keys, from, key)
+        } else {
+            None
+        }
+    }
+
     fn new(witness: PathId) -> Self {
         Self {
             path: None,

@@ -3,14 +3,13 @@
 
 use std::ops::Range;
 
-use super::paths::{NodeId, Paths};
-use super::text::Number;
+use super::paths::{Node, NodeId, Paths};
 use super::{Fault, Kind, Member, Mode, Rules, Scan};
 
 mod state;
 mod token;
 
-use state::{Frame, Inside, NONE, Role, State, Token};
+use state::{Frame, Inside, NONE, Next, Role, State, Token};
 
 /// Scans one document (or, after [`Scanner::reset`], one after another).
 #[derive(Debug)]
@@ -27,6 +26,10 @@ pub struct Scanner {
     /// The key of that value, if it stands in a governed object.
     key: Range<usize>,
     depth: usize,
+    /// Whether the innermost open container is an array.
+    in_array: bool,
+    /// Its governed keys, if it is an object with any.
+    keyed: Option<&'static Node>,
     /// Per open level, whether it is an array.
     arrays: [u64; DEEPEST / 64],
     /// The open containers that paths lead into; always the outermost levels.
@@ -41,6 +44,9 @@ pub struct Scanner {
 /// The scan is over: the fault is in the scanner. Apart from it, so that a step's result fits into registers.
 #[derive(Debug)]
 struct Stopped;
+
+/// What may come after a token, and where.
+type Step = Result<(Next, usize), Stopped>;
 
 /// The deepest nesting any rules can allow.
 const DEEPEST: usize = 1024;
@@ -58,11 +64,13 @@ impl Scanner {
             rules,
             scan,
             fault: None,
-            state: State::Value,
+            state: State::Between(Next::Value),
             base: 0,
             node: NodeId::ROOT,
             key: 0..0,
             depth: 0,
+            in_array: false,
+            keyed: None,
             arrays: [0; DEEPEST / 64],
             frames: Vec::with_capacity(8),
             containers: 0,
@@ -81,12 +89,8 @@ impl Scanner {
     /// What is wrong with the document; from then on, every call returns the same fault.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         self.verdict()?;
-        let mut at = 0;
-        while at < chunk.len() {
-            let Ok(next) = self.step(chunk, at) else {
-                return self.verdict();
-            };
-            at = next;
+        if self.read(chunk).is_err() {
+            return self.verdict();
         }
         self.base += chunk.len();
         self.scan.len = self.base;
@@ -128,10 +132,12 @@ impl Scanner {
             ..Scan::default()
         };
         self.fault = None;
-        self.state = State::Value;
+        self.state = State::Between(Next::Value);
         self.base = 0;
         self.node = NodeId::ROOT;
         self.depth = 0;
+        self.in_array = false;
+        self.keyed = None;
         self.frames.clear();
         self.containers = 0;
         self.kept.clear();
@@ -152,39 +158,62 @@ impl Scanner {
         {
             return;
         }
-        if self.state != State::Done {
+        if self.state != State::Between(Next::Done) {
             self.malformed(0, "the document ends early");
         }
     }
 
-    /// Reads at least one byte, or ends a number before it.
-    #[inline]
-    fn step(&mut self, chunk: &[u8], at: usize) -> Result<usize, Stopped> {
-        let Some(&byte) = chunk.get(at) else {
-            return Ok(at);
-        };
-        match self.state {
-            State::String(inside) => self.string(chunk, at, inside),
-            State::Number(number) => self.number(chunk, at, number),
-            State::Word(kind, rest) => self.word(chunk, at, kind, rest),
-            _ if is_space(byte) => Ok(skip_space(chunk, at + 1)),
-            State::After => self.after(chunk, at, byte),
-            State::Colon if byte == b':' => {
-                self.state = State::Value;
-                Ok(at + 1)
-            }
-            State::Key | State::FirstKey if byte == b'"' => self.open_key(chunk, at),
-            State::FirstKey if byte == b'}' => self.close(at, false),
-            State::FirstElement if byte == b']' => self.close(at, true),
-            State::Value | State::FirstElement => self.value(chunk, at, byte),
-            State::Key | State::FirstKey => Err(self.malformed(at, "an object wants a key here")),
-            State::Colon => Err(self.malformed(at, "a key wants a colon here")),
-            State::Done => Err(self.malformed(at, "something follows the document")),
+    /// Reads a chunk: the rest of a token that was cut off, then token by token.
+    fn read(&mut self, chunk: &[u8]) -> Result<(), Stopped> {
+        if chunk.is_empty() {
+            return Ok(());
         }
+        let mut at = match self.state {
+            State::Between(_) => 0,
+            State::String(inside) => self.string(chunk, 0, inside)?,
+            State::Number(number) => self.number(chunk, 0, number)?,
+            State::Word(kind, rest) => self.word(chunk, 0, kind, rest)?,
+        };
+        // From here on the state stays in a register; only a token that the chunk's end cuts off stores its own.
+        let State::Between(mut next) = self.state else {
+            return Ok(());
+        };
+        while let Some(&byte) = chunk.get(at) {
+            if byte <= b' ' && is_space(byte) {
+                at = skip_space(chunk, at + 1);
+                continue;
+            }
+            (next, at) = match next {
+                Next::After => self.after(at, byte)?,
+                Next::Key | Next::FirstKey if byte == b'"' => self.open_key(chunk, at)?,
+                Next::Value | Next::FirstElement if byte != b']' => self.value(chunk, at, byte)?,
+                Next::Colon if byte == b':' => (Next::Value, at + 1),
+                Next::FirstKey if byte == b'}' => self.close(at, false, true)?,
+                Next::FirstElement => self.close(at, true, true)?,
+                _ => return Err(self.unexpected(at, next)),
+            };
+        }
+        if next != Next::Rest {
+            self.state = State::Between(next);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn unexpected(&mut self, at: usize, next: Next) -> Stopped {
+        self.malformed(
+            at,
+            match next {
+                Next::Key | Next::FirstKey => "an object wants a key here",
+                Next::Colon => "a key wants a colon here",
+                Next::Done => "something follows the document",
+                _ => "a value is missing here",
+            },
+        )
     }
 
     #[inline]
-    fn value(&mut self, chunk: &[u8], at: usize, byte: u8) -> Result<usize, Stopped> {
+    fn value(&mut self, chunk: &[u8], at: usize, byte: u8) -> Step {
         let kind = match byte {
             b'"' => Kind::String,
             b'{' => Kind::Object,
@@ -198,39 +227,27 @@ impl Scanner {
             }
             _ => return Err(self.malformed(at, "a value is missing here")),
         };
-        if self.scan.root.is_none() {
+        if self.depth == 0 {
             self.scan.root = Some(kind);
         }
-        let captured = self.node != NodeId::CONTENT && self.paths.path(self.node).is_some();
-        let role = if captured {
-            Role::Captured
-        } else {
-            Role::Value
-        };
         match kind {
-            Kind::Object => return self.open(at, false),
-            Kind::Array => return self.open(at, true),
-            Kind::String => {
-                self.begin(at, role);
-                return self.string(chunk, at + 1, Inside::Run);
-            }
-            Kind::Number => {
-                self.begin(at, role);
-                return self.number(chunk, at + 1, Number::first(byte));
-            }
-            Kind::True => self.state = State::Word(kind, b"rue"),
-            Kind::False => self.state = State::Word(kind, b"alse"),
-            Kind::Null => self.state = State::Word(kind, b"ull"),
+            Kind::Object => self.open(at, false),
+            Kind::Array => self.open(at, true),
+            Kind::String => self.open_string(chunk, at),
+            Kind::Number => self.open_number(chunk, at, byte),
+            Kind::True => self.open_word(chunk, at, kind, b"true"),
+            Kind::False => self.open_word(chunk, at, kind, b"false"),
+            Kind::Null => self.open_word(chunk, at, kind, b"null"),
         }
-        self.begin(at, role);
-        Ok(at + 1)
     }
 
-    fn open(&mut self, at: usize, array: bool) -> Result<usize, Stopped> {
+    #[inline(never)]
+    fn open(&mut self, at: usize, array: bool) -> Step {
         let start = self.base + at;
         if self.depth >= usize::from(self.rules.max_depth).min(DEEPEST) {
             return Err(self.fail(Fault::TooDeep { at: start }));
         }
+        self.keyed = None;
         if self.node != NodeId::CONTENT {
             self.open_frame(start, array)?;
         }
@@ -241,12 +258,13 @@ impl Scanner {
         let word = &mut self.arrays[self.depth / 64];
         *word = if array { *word | bit } else { *word & !bit };
         self.depth += 1;
-        self.state = if array {
-            State::FirstElement
+        self.in_array = array;
+        let next = if array {
+            Next::FirstElement
         } else {
-            State::FirstKey
+            Next::FirstKey
         };
-        Ok(at + 1)
+        Ok((next, at + 1))
     }
 
     fn open_frame(&mut self, start: usize, array: bool) -> Result<(), Stopped> {
@@ -257,11 +275,11 @@ impl Scanner {
             .last()
             .map_or((0, 0), |frame| (frame.index, frame.outer));
         let element = self.paths.element(self.node);
+        self.keyed = self.paths.keyed(self.node).filter(|_| !array);
         self.frames.push(Frame {
-            node: self.node,
             element,
             array,
-            keyed: !array && self.paths.has_keys(self.node),
+            keyed: self.keyed,
             index: if array { 0 } else { index },
             outer: if array { index } else { outer },
             id: self.containers,
@@ -276,23 +294,21 @@ impl Scanner {
     }
 
     #[inline]
-    fn after(&mut self, chunk: &[u8], at: usize, byte: u8) -> Result<usize, Stopped> {
+    fn after(&mut self, at: usize, byte: u8) -> Step {
         match byte {
             b',' => {
                 if self.depth == self.frames.len() {
                     self.comma(self.base + at);
                 }
-                if self.in_array() {
-                    self.state = State::Value;
-                } else if chunk.get(at + 1) == Some(&b'"') {
-                    return self.open_key(chunk, at + 1);
+                let next = if self.in_array {
+                    Next::Value
                 } else {
-                    self.state = State::Key;
-                }
-                Ok(at + 1)
+                    Next::Key
+                };
+                Ok((next, at + 1))
             }
-            b'}' => self.close(at, false),
-            b']' => self.close(at, true),
+            b'}' => self.close(at, false, false),
+            b']' => self.close(at, true, false),
             _ => Err(self.malformed(at, "a comma or a closing bracket is missing here")),
         }
     }
@@ -312,11 +328,11 @@ impl Scanner {
         }
     }
 
-    fn close(&mut self, at: usize, array: bool) -> Result<usize, Stopped> {
-        if self.in_array() != array {
+    #[inline(never)]
+    fn close(&mut self, at: usize, array: bool, empty: bool) -> Step {
+        if self.in_array != array {
             return Err(self.malformed(at, "the wrong bracket closes here"));
         }
-        let empty = matches!(self.state, State::FirstElement | State::FirstKey);
         if self.depth == self.frames.len()
             && let Some(frame) = self.frames.pop()
             && let Some(member) = self.scan.members.get_mut(frame.member)
@@ -325,42 +341,27 @@ impl Scanner {
             member.empty = empty;
         }
         self.depth -= 1;
-        if self.depth == 0 {
+        if let Some(level) = self.depth.checked_sub(1) {
+            self.in_array = self.arrays[level / 64] >> (level % 64) & 1 == 1;
+        } else {
             self.scan.root_empty = empty;
         }
-        self.end_value();
-        Ok(at + 1)
-    }
-
-    /// Whether the innermost open container is an array; called only where one is open.
-    #[inline]
-    const fn in_array(&self) -> bool {
-        let level = self.depth.saturating_sub(1);
-        self.arrays[level / 64] >> (level % 64) & 1 == 1
-    }
-
-    #[inline]
-    const fn end_value(&mut self) {
-        self.state = if self.depth == 0 {
-            State::Done
+        self.keyed = if self.depth == self.frames.len() {
+            self.frames.last().and_then(|frame| frame.keyed)
         } else {
-            State::After
+            None
         };
+        Ok((self.after_value(), at + 1))
     }
 
+    /// What may come after a value.
     #[inline]
-    fn open_key(&mut self, chunk: &[u8], at: usize) -> Result<usize, Stopped> {
-        let governed =
-            self.depth == self.frames.len() && self.frames.last().is_some_and(|frame| frame.keyed);
-        self.begin(
-            at,
-            if governed {
-                Role::GovernedKey
-            } else {
-                Role::Key
-            },
-        );
-        self.string(chunk, at + 1, Inside::Run)
+    const fn after_value(&self) -> Next {
+        if self.depth == 0 {
+            Next::Done
+        } else {
+            Next::After
+        }
     }
 
     /// Records a member if a governed path ends here; its index, or `NONE`.

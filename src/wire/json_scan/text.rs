@@ -6,8 +6,13 @@ use super::paths::MAX_KEY;
 /// Reads a number's text as a non-negative integer: digits only, so neither `-1` nor `1.0` nor `1e3`; `None` over
 /// `u64::MAX` too.
 pub fn integer(text: &str) -> Option<u64> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { text.parse().ok() } else { None }
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// How far a number has been read (RFC 8259 §6).
@@ -59,19 +64,90 @@ impl Number {
     }
 }
 
-/// The position, at or after `from`, of the first `"`, `\`, control or non-ASCII byte; the length if there is none.
+/// Where the string that starts at `from`, behind its opening quote, ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// Its closing quote.
+    pub(super) quote: usize,
+    /// Whether it is ASCII without escapes.
+    pub(super) plain: bool,
+    /// Its first eight bytes; what stands behind a shorter one is of no meaning.
+    pub(super) first: u64,
+}
+
+/// Finds the end of a string that is beyond doubt: whole, its escapes known, without control bytes, and UTF-8 if
+/// that matters. `None` means that it has to be looked at byte by byte.
 #[inline]
+pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
+    // Most strings are short, and over before a search has set itself up.
+    let (first, mut rest) = bytes.get(from..)?.split_first_chunk::<8>()?;
+    let first = u64::from_le_bytes(*first);
+    let mut found = not_plain(first);
+    for _ in 0..2 {
+        if found != 0 {
+            break;
+        }
+        let (word, behind) = rest.split_first_chunk::<8>()?;
+        found = not_plain(u64::from_le_bytes(*word));
+        rest = behind;
+    }
+    let known = bytes.len() - rest.len();
+    let quote = (known + (found.trailing_zeros() / 8) as usize).wrapping_sub(8);
+    if bytes.get(quote) == Some(&b'"') {
+        return Some(End {
+            quote,
+            plain: true,
+            first,
+        });
+    }
+    let (quote, plain) = end_of_long(bytes, from, quote.min(known), wants_utf8)?;
+    Some(End {
+        quote,
+        plain,
+        first,
+    })
+}
+
+#[inline(never)]
+fn end_of_long(bytes: &[u8], from: usize, known: usize, wants_utf8: bool) -> Option<(usize, bool)> {
+    let mut at = known;
+    let mut plain = true;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            break;
+        }
+        plain = false;
+        at += match bytes.get(at + 1)? {
+            b'n' | b'"' | b'\\' | b'/' | b'b' | b'f' | b'r' | b't' => 2,
+            b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+            _ => return None,
+        };
+    }
+    // Written without a way out, so that it is done 16 bytes at a time.
+    let inside = bytes.get(from..at)?;
+    let (control, all) = inside.iter().fold((0_u8, 0_u8), |(control, all), &byte| {
+        (control | u8::from(byte < 0x20), all | byte)
+    });
+    let fine = control == 0 && (all < 0x80 || !wants_utf8 || std::str::from_utf8(inside).is_ok());
+    fine.then_some((at, plain && all < 0x80))
+}
+
+/// The position, at or after `from`, of the first `"`, `\`, control or non-ASCII byte; the length if there is none.
 pub(super) fn skip_plain(bytes: &[u8], from: usize) -> usize {
-    skip(
-        bytes,
-        from,
-        |word| special(word) | (word & HIGH),
-        |byte| is_special(byte) || byte >= 0x80,
-    )
+    let mut rest = bytes.get(from..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<64>() {
+        if !is_plain(block) {
+            break;
+        }
+        rest = behind;
+    }
+    skip(bytes, bytes.len() - rest.len(), not_plain, |byte| {
+        is_special(byte) || byte >= 0x80
+    })
 }
 
 /// As [`skip_plain`], but non-ASCII bytes are skipped too.
-#[inline]
 pub(super) fn skip_unicode(bytes: &[u8], from: usize) -> usize {
     skip(bytes, from, special, is_special)
 }
@@ -90,6 +166,30 @@ const fn special(word: u64) -> u64 {
     hits & HIGH
 }
 
+/// As [`special`], but for non-ASCII bytes too.
+#[inline]
+const fn not_plain(word: u64) -> u64 {
+    let quote = (word ^ (LOW * 0x22)).wrapping_sub(LOW);
+    let slash = (word ^ (LOW * 0x5c)).wrapping_sub(LOW);
+    (quote | slash | word.wrapping_sub(LOW * 0x20) | word) & HIGH
+}
+
+/// Whether no byte is `"`, `\`, control or not ASCII.
+#[inline]
+fn is_plain(block: &[u8; 64]) -> bool {
+    // Written so that it is done 16 bytes at a time.
+    let mut hits = [0_u8; 32];
+    for half in block.as_chunks::<32>().0 {
+        for (hit, &byte) in hits.iter_mut().zip(half) {
+            // As signed numbers, bytes from 0x80 on are below zero.
+            let odd = u8::from(byte.cast_signed() < 0x20);
+            let here = odd | u8::from(byte == b'"') | u8::from(byte == b'\\');
+            *hit |= here.wrapping_neg();
+        }
+    }
+    hits == [0; 32]
+}
+
 #[inline]
 const fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
@@ -97,20 +197,16 @@ const fn is_special(byte: u8) -> bool {
 
 #[inline]
 fn skip(bytes: &[u8], from: usize, hits: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    let (words, tail) = rest.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    let mut rest = bytes.get(from..).unwrap_or_default();
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
         let found = hits(u64::from_le_bytes(*word));
         if found != 0 {
-            return from + index * 8 + (found.trailing_zeros() / 8) as usize;
+            return bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize;
         }
+        rest = behind;
     }
-    let start = bytes.len() - tail.len();
-    start
-        + tail
-            .iter()
-            .position(|&byte| hit(byte))
-            .unwrap_or(tail.len())
+    let tail = rest.iter().position(|&byte| hit(byte));
+    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
 /// Why an escaped string has no text.
@@ -250,7 +346,13 @@ const MEDIA_BYTES: usize = 1024;
 /// Whether a string is bulk media rather than text: a base64 `data:` URL (RFC 2397), or long and opening with nothing
 /// but base64 (either alphabet; `\` because of `\/` and `\n`). `head` is the first [`MEDIA_HEAD`] bytes, or all.
 /// A `data:` that no base64 follows is text, so that no prompt gets under an estimate by its first word.
+#[inline]
 pub(super) fn is_media(head: &[u8], length: usize) -> bool {
+    let scheme = head.first().is_some_and(|first| first | 0x20 == b'd');
+    (scheme || length >= MEDIA_BYTES) && looks_like_media(head, length)
+}
+
+fn looks_like_media(head: &[u8], length: usize) -> bool {
     let head = head.get(..MEDIA_HEAD).unwrap_or(head);
     match head.get(..5) {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"data:") => is_base64_url(&head[5..]),

@@ -1,19 +1,12 @@
 //! Streams of unnamed events that end in `[DONE]`: OpenAI chat and its kin. Whole events are looked at cheaply;
 //! the scanner runs on the first, and on those that may report usage or an error.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
 use super::{Answer, Tally};
 use crate::units::Dialect;
-use crate::wire::dialect::needle::{self, key};
+use crate::wire::dialect::needle;
 use crate::wire::dialect::openai;
 use crate::wire::json_scan::{self, Rules};
 use crate::wire::sse::{Event, Scanner};
-
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| key("usage"));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| key("error"));
 
 #[derive(Debug)]
 pub(super) struct Chat {
@@ -52,11 +45,11 @@ fn take(json: &mut json_scan::Scanner, data: &[u8], tally: &mut Tally) {
         tally.final_usage = tally.running.usage(tally.dialect).is_some();
         return;
     }
-    let before = tally.output_bytes;
-    tally.count(openai::text_keys(tally.endpoint), data);
+    let look = needle::look(&openai::CHAT_NEEDLES, data);
+    tally.output_bytes = tally.output_bytes.saturating_add(look.text_bytes);
     // Some servers report the input first: text after a report makes it old.
-    tally.final_usage &= tally.output_bytes == before;
-    if !first && !needle::present(&USAGE, data) && !needle::present(&ERROR, data) {
+    tally.final_usage &= look.text_bytes == 0;
+    if !first && !look.usage && !look.error {
         return;
     }
     json.reset();

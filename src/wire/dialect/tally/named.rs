@@ -110,8 +110,8 @@ fn end(named: Word, data: &[u8], seen: usize, json: &mut json_scan::Scanner, tal
         }
         Word::Text => tally.count(
             match tally.dialect {
-                Dialect::OpenAi => openai::text_keys(tally.endpoint),
-                Dialect::Anthropic => anthropic::text_keys(),
+                Dialect::OpenAi => &openai::DELTA_NEEDLES[..],
+                Dialect::Anthropic => &anthropic::TEXT_NEEDLES[..],
             },
             data,
         ),

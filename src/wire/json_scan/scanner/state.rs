@@ -1,12 +1,21 @@
 //! What the scanner remembers between two bytes. Must never grow with the document, only with its governed nesting.
 
 use super::super::Kind;
-use super::super::paths::NodeId;
+use super::super::paths::{Node, NodeId};
 use super::super::text::Number;
 
-/// What may come next.
+/// Between two tokens, or in one that the last chunk cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
+    Between(Next),
+    String(Inside),
+    Number(Number),
+    Word(Kind, &'static [u8]),
+}
+
+/// What may come next, between two tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
     Value,
     FirstElement,
     FirstKey,
@@ -14,9 +23,8 @@ pub(super) enum State {
     Colon,
     After,
     Done,
-    String(Inside),
-    Number(Number),
-    Word(Kind, &'static [u8]),
+    /// The rest of a token that the chunk's end cut off.
+    Rest,
 }
 
 /// Where in a string the next byte stands.
@@ -56,10 +64,10 @@ pub(super) enum Role {
 /// An open container that paths lead into.
 #[derive(Debug)]
 pub(super) struct Frame {
-    pub(super) node: NodeId,
     pub(super) element: NodeId,
     pub(super) array: bool,
-    pub(super) keyed: bool,
+    /// Its governed keys, if there are any.
+    pub(super) keyed: Option<&'static Node>,
     pub(super) index: u32,
     pub(super) outer: u32,
     pub(super) id: u32,

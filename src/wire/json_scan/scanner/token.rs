@@ -3,15 +3,132 @@
 
 use std::ops::Range;
 
-use super::super::paths::{Match, NodeId};
+use super::super::paths::{Match, Node, NodeId, first_word};
 use super::super::text::{self, FoldedKey, Number, Unreadable};
 use super::super::{Fault, Kind, Mode};
-use super::{Inside, Role, Scanner, State, Stopped, Token};
+use super::{Inside, Next, Role, Scanner, State, Step, Stopped, Token};
 
 impl Scanner {
+    /// Reads a key from its opening quote on, and the colon if it stands right behind.
+    #[inline]
+    pub(super) fn open_key(&mut self, chunk: &[u8], at: usize) -> Step {
+        let Some(end) = text::end(chunk, at + 1, self.rules.mode == Mode::Strict) else {
+            let role = match self.keyed {
+                Some(_) => Role::GovernedKey,
+                None => Role::Key,
+            };
+            return self.string_slowly(chunk, at, role);
+        };
+        if let Some(keys) = self.keyed {
+            let raw = chunk.get(at + 1..end.quote).unwrap_or_default();
+            let span = self.base + at..self.base + end.quote + 1;
+            let found = if end.plain {
+                keys.lookup(raw, end.first)
+            } else {
+                self.decode_key(keys, raw, span.start)?
+            };
+            self.governed_key(found, span)?;
+        }
+        Ok(if chunk.get(end.quote + 1) == Some(&b':') {
+            (Next::Value, end.quote + 2)
+        } else {
+            (Next::Colon, end.quote + 1)
+        })
+    }
+
+    /// Reads a string value from its opening quote on.
+    #[inline]
+    pub(super) fn open_string(&mut self, chunk: &[u8], at: usize) -> Step {
+        let Some(end) = text::end(chunk, at + 1, self.rules.mode == Mode::Strict) else {
+            return self.string_slowly(chunk, at, self.value_role());
+        };
+        let raw = chunk.get(at + 1..end.quote).unwrap_or_default();
+        self.text(raw, raw.len());
+        if self.value_role() == Role::Captured {
+            self.begin(at, Role::Captured);
+            self.token.plain = end.plain;
+            self.captured(raw, raw.len())?;
+        }
+        Ok((self.after_value(), end.quote + 1))
+    }
+
+    /// Reads a string byte by byte, from its opening quote on.
+    #[cold]
+    fn string_slowly(&mut self, chunk: &[u8], at: usize, role: Role) -> Step {
+        self.begin(at, role);
+        let end = self.string(chunk, at + 1, Inside::Run)?;
+        Ok((self.next(), end))
+    }
+
+    /// Reads a number from its first byte on.
+    #[inline]
+    pub(super) fn open_number(&mut self, chunk: &[u8], at: usize, byte: u8) -> Step {
+        let mut end = at + 1;
+        if byte.is_ascii_digit() && byte != b'0' {
+            while chunk.get(end).is_some_and(u8::is_ascii_digit) {
+                end += 1;
+            }
+        }
+        let simple = byte != b'-'
+            && chunk.get(end).is_some_and(|&next| {
+                next.wrapping_sub(b'0') > 9 && !matches!(next, b'.' | b'e' | b'E')
+            });
+        let role = self.value_role();
+        if !simple {
+            self.begin(at, role);
+            let end = self.number(chunk, at + 1, Number::first(byte))?;
+            return Ok((self.next(), end));
+        }
+        if role == Role::Captured {
+            self.begin(at, role);
+            self.captured_number(chunk, end)?;
+        }
+        Ok((self.after_value(), end))
+    }
+
+    /// Reads `true`, `false` or `null`.
+    #[inline]
+    pub(super) fn open_word(
+        &mut self,
+        chunk: &[u8],
+        at: usize,
+        kind: Kind,
+        word: &'static [u8],
+    ) -> Step {
+        let end = at + word.len();
+        let role = self.value_role();
+        if chunk.get(at..end) != Some(word) {
+            self.begin(at, role);
+            let end = self.word(chunk, at, kind, word)?;
+            return Ok((self.next(), end));
+        }
+        if role == Role::Captured {
+            self.record(kind, self.base + at..self.base + end, None)?;
+        }
+        Ok((self.after_value(), end))
+    }
+
+    /// What may come after a token that stored its state.
+    const fn next(&self) -> Next {
+        match self.state {
+            State::Between(next) => next,
+            State::String(_) | State::Number(_) | State::Word(..) => Next::Rest,
+        }
+    }
+
+    /// What the value that comes now is for.
+    #[inline]
+    fn value_role(&self) -> Role {
+        if self.node != NodeId::CONTENT && self.paths.path(self.node).is_some() {
+            Role::Captured
+        } else {
+            Role::Value
+        }
+    }
+
     /// Notes where a token begins, and what for.
     #[inline]
-    pub(super) fn begin(&mut self, at: usize, role: Role) {
+    fn begin(&mut self, at: usize, role: Role) {
         self.token = Token {
             start: self.base + at,
             role,
@@ -37,7 +154,10 @@ impl Scanner {
                 (Inside::Run, b'"') => return self.end_string(chunk, at),
                 (Inside::Run, b'\\') => {
                     self.token.plain = false;
-                    (Inside::Escape, at + 1)
+                    match chunk.get(at + 1) {
+                        Some(b'n' | b'"' | b'\\') => (Inside::Run, at + 2),
+                        _ => (Inside::Escape, at + 1),
+                    }
                 }
                 (Inside::Run, 0x80..) => self.unicode(chunk, at)?,
                 (Inside::Run, _) => (self.control(at)?, at + 1),
@@ -126,88 +246,110 @@ impl Scanner {
             .extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
-    #[inline]
     fn end_string(&mut self, chunk: &[u8], quote: usize) -> Result<usize, Stopped> {
         let inside = self.token.start + 1;
         let raw_len = self.base + quote - inside;
-        let role = self.token.role;
-        if role == Role::Key {
-            return Ok(self.colon(chunk, quote + 1));
+        if self.token.role != Role::Key {
+            if let Some(from) = inside.checked_sub(self.base) {
+                let raw = chunk.get(from..quote).unwrap_or_default();
+                self.end_raw(raw, raw_len)?;
+            } else {
+                self.keep(chunk, quote);
+                let kept = std::mem::take(&mut self.kept);
+                let ended = self.end_raw(&kept, raw_len);
+                self.kept = kept;
+                ended?;
+            }
         }
-        if let Some(from) = inside.checked_sub(self.base) {
-            let raw = chunk.get(from..quote).unwrap_or_default();
-            self.end_raw(raw, raw_len)?;
-        } else {
-            self.keep(chunk, quote);
-            let kept = std::mem::take(&mut self.kept);
-            let ended = self.end_raw(&kept, raw_len);
-            self.kept = kept;
-            ended?;
-        }
-        if role == Role::GovernedKey {
-            return Ok(self.colon(chunk, quote + 1));
-        }
-        self.end_value();
+        let next = match self.token.role {
+            Role::Key | Role::GovernedKey => Next::Colon,
+            Role::Value | Role::Captured => self.after_value(),
+        };
+        self.state = State::Between(next);
         Ok(quote + 1)
     }
 
-    /// Goes on behind a key; past the colon, if it stands right there.
-    #[inline]
-    fn colon(&mut self, chunk: &[u8], at: usize) -> usize {
-        let there = chunk.get(at) == Some(&b':');
-        self.state = if there { State::Value } else { State::Colon };
-        at + usize::from(there)
+    /// Ends a string whose inside is `raw_len` bytes long; `raw` is all of it, or as much as is ever looked at.
+    fn end_raw(&mut self, raw: &[u8], raw_len: usize) -> Result<(), Stopped> {
+        if self.token.role == Role::GovernedKey {
+            let span = self.token.start..self.token.start + raw_len + 2;
+            return match self.keyed {
+                Some(keys) => {
+                    let found = if self.token.plain {
+                        keys.lookup(raw, first_word(raw))
+                    } else {
+                        self.decode_key(keys, raw, span.start)?
+                    };
+                    self.governed_key(found, span)
+                }
+                None => Ok(()),
+            };
+        }
+        self.text(raw, raw_len);
+        if self.token.role == Role::Captured {
+            self.captured(raw, raw_len)?;
+        }
+        Ok(())
     }
 
-    /// Ends a string whose inside is `raw_len` bytes long; `raw` is all of it, or as much as is ever looked at.
+    /// Counts a string value.
     #[inline]
-    fn end_raw(&mut self, raw: &[u8], raw_len: usize) -> Result<(), Stopped> {
-        let span = self.token.start..self.token.start + raw_len + 2;
-        if self.token.role == Role::GovernedKey {
-            return self.governed_key(raw, span);
-        }
+    fn text(&mut self, raw: &[u8], raw_len: usize) {
         if text::is_media(raw, raw_len) {
             self.scan.media_items = self.scan.media_items.saturating_add(1);
         } else {
             self.scan.text_bytes += raw_len as u64;
         }
-        if self.token.role == Role::Captured {
-            let text = self.capture(raw, raw_len)?;
-            self.record(Kind::String, span, text)?;
-        }
-        Ok(())
     }
 
-    fn governed_key(&mut self, raw: &[u8], span: Range<usize>) -> Result<(), Stopped> {
-        let at = span.start;
+    /// Records the string at the end of a governed path.
+    fn captured(&mut self, raw: &[u8], raw_len: usize) -> Result<(), Stopped> {
+        let span = self.token.start..self.token.start + raw_len + 2;
+        let text = self.capture(raw, raw_len)?;
+        self.record(Kind::String, span, text).map(drop)
+    }
+
+    /// Looks up a key that is not plain.
+    fn decode_key(
+        &mut self,
+        keys: &'static Node,
+        raw: &[u8],
+        at: usize,
+    ) -> Result<Option<Match>, Stopped> {
+        if raw.len() > self.paths.longest_key() * ESCAPED {
+            return Ok(None);
+        }
+        match FoldedKey::decode(raw) {
+            Ok(key) => Ok(key.and_then(|key| {
+                let found = keys.lookup(key.as_bytes(), first_word(key.as_bytes()))?;
+                Some(Match {
+                    exact: found.exact && !key.folded,
+                    ..found
+                })
+            })),
+            Err(_) if self.rules.mode == Mode::Lenient => Ok(None),
+            Err(_) => {
+                let what = "a key holds a lone surrogate";
+                Err(self.fail(Fault::Malformed { at, what }))
+            }
+        }
+    }
+
+    /// Takes note of a key in an object that has governed ones.
+    #[inline]
+    fn governed_key(&mut self, found: Option<Match>, span: Range<usize>) -> Result<(), Stopped> {
         self.node = NodeId::CONTENT;
+        let Some(found) = found else { return Ok(()) };
         let Some(frame) = self.frames.last_mut() else {
             return Ok(());
         };
-        let found = if self.token.plain {
-            self.paths.lookup(frame.node, raw)
-        } else if raw.len() > self.paths.longest_key() * ESCAPED {
-            None
-        } else {
-            match FoldedKey::decode(raw) {
-                Ok(key) => key.and_then(|key| {
-                    let found = self.paths.lookup(frame.node, key.as_bytes())?;
-                    Some(Match {
-                        exact: found.exact && !key.folded,
-                        ..found
-                    })
-                }),
-                Err(_) if self.rules.mode == Mode::Lenient => None,
-                Err(_) => {
-                    let what = "a key holds a lone surrogate";
-                    return Err(self.fail(Fault::Malformed { at, what }));
-                }
-            }
-        };
-        let Some(found) = found else { return Ok(()) };
         let again = frame.seen >> found.bit & 1 == 1;
         if self.rules.mode == Mode::Strict && (again || !found.exact) {
-            let (path, key) = (self.paths.witness(found.node), found.name);
+            let (path, key, at) = (
+                self.paths.witness(found.key.node),
+                found.key.name,
+                span.start,
+            );
             return Err(self.fail(if found.exact {
                 Fault::Duplicate { path, key, at }
             } else {
@@ -216,7 +358,7 @@ impl Scanner {
         }
         if found.exact {
             frame.seen |= 1 << found.bit;
-            self.node = found.node;
+            self.node = found.key.node;
             self.key = span;
         }
         Ok(())
@@ -283,33 +425,37 @@ impl Scanner {
         self.kept.extend(first);
     }
 
-    #[inline]
     pub(super) fn end_number(&mut self, chunk: &[u8], end: usize) -> Result<usize, Stopped> {
         if self.token.role == Role::Captured {
-            let start = self.token.start;
-            let span = start..self.base + end;
-            let store = self.scan.texts.len();
-            let length = span.len();
-            if length <= usize::from(self.rules.max_text) {
-                let fresh = start.checked_sub(self.base);
-                if fresh.is_none() {
-                    self.keep(chunk, end);
-                }
-                let raw = match fresh {
-                    Some(from) => chunk.get(from..end).unwrap_or_default(),
-                    None => &self.kept,
-                };
-                self.scan
-                    .texts
-                    .extend(raw.iter().map(|&byte| char::from(byte)));
-            } else if self.rules.mode == Mode::Strict {
-                return Err(self.too_long());
-            }
-            let text = store_range(store, self.scan.texts.len()).filter(|text| !text.is_empty());
-            self.record(Kind::Number, span, text)?;
+            self.captured_number(chunk, end)?;
         }
-        self.end_value();
+        self.state = State::Between(self.after_value());
         Ok(end)
+    }
+
+    /// Records the number at the end of a governed path; it ends before `end`.
+    fn captured_number(&mut self, chunk: &[u8], end: usize) -> Result<(), Stopped> {
+        let start = self.token.start;
+        let span = start..self.base + end;
+        let store = self.scan.texts.len();
+        if span.len() <= usize::from(self.rules.max_text) {
+            let fresh = start.checked_sub(self.base);
+            if fresh.is_none() {
+                self.keep(chunk, end);
+            }
+            let raw = match fresh {
+                Some(from) => chunk.get(from..end).unwrap_or_default(),
+                None => &self.kept,
+            };
+            // A number is ASCII.
+            self.scan
+                .texts
+                .push_str(std::str::from_utf8(raw).unwrap_or_default());
+        } else if self.rules.mode == Mode::Strict {
+            return Err(self.too_long());
+        }
+        let text = store_range(store, self.scan.texts.len()).filter(|text| !text.is_empty());
+        self.record(Kind::Number, span, text).map(drop)
     }
 
     pub(super) fn word(
@@ -335,7 +481,7 @@ impl Scanner {
         if self.token.role == Role::Captured {
             self.record(kind, self.token.start..self.base + at, None)?;
         }
-        self.end_value();
+        self.state = State::Between(self.after_value());
         Ok(at)
     }
 
