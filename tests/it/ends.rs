@@ -561,12 +561,18 @@ async fn a_request_that_may_have_left_is_never_sent_twice() {
 
 /// A stage whose time passes, with short patience everywhere.
 fn impatient(upstream: Upstream) -> Stage {
-    let text = config(upstream.at, "policy = \"short\"\n[policies.short]\nbody_timeout = \"50ms\"\nlimits.tokens = \"1M/h\"")
-        .replace("telemetry = \"off\"", "telemetry = \"off\"\nhead_timeout = \"50ms\"")
-        .replace(
-            "dialect = \"openai\"",
-            "dialect = \"openai\"\nfirst_byte_timeout = \"50ms\"\nbetween_bytes_timeout = \"50ms\"\nconnect_timeout = \"50ms\"",
-        );
+    let text = config(
+        upstream.at,
+        "policy = \"short\"\n[policies.short]\nbody_timeout = \"50ms\"\nlimits.tokens = \"1M/h\"",
+    )
+    .replace(
+        "telemetry = \"off\"",
+        "telemetry = \"off\"\nhead_timeout = \"50ms\"",
+    )
+    .replace(
+        "dialect = \"openai\"",
+        "dialect = \"openai\"\nfirst_byte_timeout = \"300ms\"\nbetween_bytes_timeout = \"300ms\"",
+    );
     Stage::timed(
         upstream,
         Source::Text("test", text),
