@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
 
@@ -35,11 +35,10 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
     } = answer;
     let (mut parts, body) = response.into_parts();
     let mut headers = std::mem::take(&mut parts.headers);
-    forward::strip_answer(&mut headers);
+    forward::carry_back(&mut headers, own_fields(&run, run.head_at()));
     if filter.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    limits(&run, run.head_at(), &mut headers);
     let body = if is_bodiless(&method, parts.status) || body.is_end_stream() {
         let mut run = run;
         run.ends(Ending::Complete);
@@ -111,7 +110,9 @@ fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Res
     let mut response = own(refusal.code, id, Bytes::from(body));
     let headers = response.headers_mut();
     if proven {
-        limits(&run, run.now(), headers);
+        for (name, value) in own_fields(&run, run.now()) {
+            headers.insert(name, value);
+        }
     }
     if let Some(retry_after) = retry_after {
         // Rounded up: a client that comes back a moment early would only be refused again.
@@ -165,7 +166,7 @@ fn id_value(id: RequestId) -> HeaderValue {
 }
 
 /// Who answered, and the tenant's own limits, in the headers of the dialect.
-fn limits(run: &Run, now: Boot, headers: &mut HeaderMap) {
+fn own_fields(run: &Run, now: Boot) -> Vec<(HeaderName, HeaderValue)> {
     let levels = run.account().levels(now);
     let mut values = Values {
         text: Vec::with_capacity(128),
@@ -180,7 +181,7 @@ fn limits(run: &Run, now: Boot, headers: &mut HeaderMap) {
         }
         Some(Dialect::OpenAi) | None => openai_limits(&levels, &mut values),
     }
-    values.insert_into(headers);
+    values.into_fields()
 }
 
 macro_rules! triple {
@@ -269,14 +270,14 @@ impl Values {
         self.add(resets, reset);
     }
 
-    fn insert_into(self, headers: &mut HeaderMap) {
+    fn into_fields(self) -> Vec<(HeaderName, HeaderValue)> {
         let text = Bytes::from(self.text);
-        for (name, span) in self.spans {
-            // Digits, letters and punctuation only: always a valid value.
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(span)) {
-                headers.insert(name, value);
-            }
-        }
+        // Digits, letters and punctuation only: always a valid value.
+        let value = |span| HeaderValue::from_maybe_shared(text.slice(span)).ok();
+        let fields = self.spans.into_iter();
+        fields
+            .filter_map(|(name, span)| Some((name, value(span)?)))
+            .collect()
     }
 }
 

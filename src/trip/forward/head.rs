@@ -81,18 +81,25 @@ fn remove(headers: &mut HeaderMap, dooms: impl Fn(&str) -> bool) {
         }
     }
     if nominates {
-        let nominated = nominated(headers);
-        let more = headers.keys().filter(|name| {
-            fate(name.as_str()) == Fate::End
-                && nominated
-                    .iter()
-                    .any(|one| one.eq_ignore_ascii_case(name.as_str()))
-        });
-        doomed.extend(more.cloned());
+        doomed.extend(nominees(headers));
     }
     for name in &doomed {
         headers.remove(name);
     }
+}
+
+/// The fields that `Connection` nominates and may nominate.
+fn nominees(headers: &HeaderMap) -> Vec<HeaderName> {
+    let nominated = nominated(headers);
+    let named = |name: &HeaderName| {
+        nominated
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(name.as_str()))
+    };
+    let plain = headers
+        .keys()
+        .filter(|name| fate(name.as_str()) == Fate::End);
+    plain.filter(|name| named(name)).cloned().collect()
 }
 
 /// The fields that `Connection` names.
@@ -129,20 +136,52 @@ enum Fate {
 }
 
 fn fate(name: &str) -> Fate {
-    if name.contains('_') {
+    match plain_fate(name) {
         // Some servers read `_` as `-`; what must go goes in either spelling, what is protected has one.
-        return match plain_fate(&name.replace('_', "-")) {
+        Fate::End if name.contains('_') => match plain_fate(&name.replace('_', "-")) {
             Fate::Protected => Fate::End,
             other => other,
-        };
+        },
+        plain => plain,
     }
-    plain_fate(name)
 }
 
+/// By first letters before whole names: this runs for every field of every message.
 fn plain_fate(name: &str) -> Fate {
+    let bytes = name.as_bytes();
+    let second = bytes.get(1).copied().unwrap_or_default();
+    match (bytes.first().copied().unwrap_or_default(), second) {
+        (b'c', b'o') => match name {
+            "connection" => Fate::Hop,
+            "content-length" => Fate::Length,
+            "content-type" => Fate::Protected,
+            _ => Fate::End,
+        },
+        (b'h', _) => match name {
+            "host" => Fate::Protected,
+            "http2-settings" => Fate::Hop,
+            _ => Fate::End,
+        },
+        (b'a', b'u') if name == "authorization" => Fate::Credential(0),
+        (b'a', b'n') => match name {
+            "anthropic-workspace-id" | "anthropic-user-profile-id" => Fate::Account,
+            "anthropic-version" => Fate::Protected,
+            _ => Fate::End,
+        },
+        (b'o', _) => match name {
+            "openai-organization" | "openai-project" => Fate::Account,
+            _ if name.starts_with("ot-baggage-") => Fate::Override,
+            _ => Fate::End,
+        },
+        (b'k' | b'p' | b'e' | b't' | b'u' | b'j' | b'b', _) => rare_fate(name),
+        (b'x', b'-') => extension_fate(name),
+        _ => Fate::End,
+    }
+}
+
+fn rare_fate(name: &str) -> Fate {
     match name {
-        "connection"
-        | "keep-alive"
+        "keep-alive"
         | "proxy-connection"
         | "proxy-authenticate"
         | "proxy-authorization"
@@ -150,26 +189,29 @@ fn plain_fate(name: &str) -> Fate {
         | "trailer"
         | "transfer-encoding"
         | "upgrade"
-        | "http2-settings"
         | "expect" => Fate::Hop,
-        "content-length" => Fate::Length,
-        "authorization" => Fate::Credential(0),
-        "x-api-key" => Fate::Credential(1),
-        "x-goog-api-key" => Fate::Credential(2),
-        "x-http-method-override"
-        | "x-http-method"
-        | "x-method-override"
-        | "x-original-url"
-        | "x-rewrite-url"
-        | "jaeger-baggage" => Fate::Override,
-        "openai-organization"
-        | "openai-project"
-        | "anthropic-workspace-id"
-        | "anthropic-user-profile-id" => Fate::Account,
         "traceparent" | "tracestate" | "baggage" | "b3" | "uber-trace-id" => Fate::Trace,
-        "host" | "content-type" | "anthropic-version" | "x-tenant-id" => Fate::Protected,
-        _ if name.starts_with("uberctx-") || name.starts_with("ot-baggage-") => Fate::Override,
-        _ if name.starts_with("x-b3-") => Fate::Trace,
+        "jaeger-baggage" => Fate::Override,
+        _ if name.starts_with("uberctx-") => Fate::Override,
+        _ => Fate::End,
+    }
+}
+
+/// The `x-` names.
+fn extension_fate(name: &str) -> Fate {
+    match name.as_bytes().get(2) {
+        Some(b'a') if name == "x-api-key" => Fate::Credential(1),
+        Some(b'g') if name == "x-goog-api-key" => Fate::Credential(2),
+        Some(b'h' | b'm' | b'o' | b'r') => match name {
+            "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
+            | "x-original-url"
+            | "x-rewrite-url" => Fate::Override,
+            _ => Fate::End,
+        },
+        Some(b't') if name == "x-tenant-id" => Fate::Protected,
+        Some(b'b') if name.starts_with("x-b3-") => Fate::Trace,
         _ => Fate::End,
     }
 }
@@ -245,15 +287,45 @@ fn baggage(headers: &mut HeaderMap, tenant: &TenantId) {
 }
 
 /// Takes out of an answer's head what belongs to the hop, and the provider's own rate limits: on a shared
-/// key they tell of other tenants' load.
-pub(in crate::trip) fn strip_answer(headers: &mut HeaderMap) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        // The coding framed the answer (RFC 9112 §6.3); a length beside it is a leftover, or a lie.
-        headers.remove(header::CONTENT_LENGTH);
+/// key they tell of other tenants' load. What the sidecar says instead stands in `own`.
+pub(in crate::trip) fn carry_back(headers: &mut HeaderMap, own: Vec<(HeaderName, HeaderValue)>) {
+    let mut own: Vec<_> = own
+        .into_iter()
+        .map(|(name, value)| (name, value, false))
+        .collect();
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    let (mut nominates, mut coded) = (false, false);
+    for (name, value) in headers.iter_mut() {
+        if is_provider_limit(name.as_str()) || is_own(name.as_str()) {
+            // A field that is replaced keeps its place; that costs less than to go and come back.
+            match own.iter_mut().find(|(known, ..)| known == name) {
+                Some((_, ours, used @ false)) => {
+                    value.clone_from(ours);
+                    *used = true;
+                }
+                Some(_) | None => doomed.push(name.clone()),
+            }
+        } else if fate(name.as_str()) == Fate::Hop {
+            nominates |= name == header::CONNECTION;
+            coded |= name == header::TRANSFER_ENCODING;
+            doomed.push(name.clone());
+        }
     }
-    remove(headers, |name| {
-        fate(name) == Fate::Hop || is_provider_limit(name) || is_own(name)
-    });
+    if coded {
+        // The coding framed the answer (RFC 9112 §6.3); a length beside it is a leftover, or a lie.
+        doomed.push(header::CONTENT_LENGTH);
+    }
+    if nominates {
+        doomed.extend(nominees(headers));
+    }
+    for name in &doomed {
+        headers.remove(name);
+    }
+    for (name, value, used) in own {
+        if !used || doomed.contains(&name) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// What only the sidecar says.
@@ -265,14 +337,16 @@ fn is_own(name: &str) -> bool {
 }
 
 fn is_provider_limit(name: &str) -> bool {
-    const PREFIXES: [&str; 5] = [
-        "x-ratelimit-",
-        "anthropic-ratelimit-",
-        "anthropic-priority-",
-        "anthropic-fast-",
-        "ratelimit",
-    ];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    match name.as_bytes() {
+        [b'x', b'-', b'r', ..] => name.starts_with("x-ratelimit-"),
+        [b'a', b'n', ..] => {
+            name.starts_with("anthropic-ratelimit-")
+                || name.starts_with("anthropic-priority-")
+                || name.starts_with("anthropic-fast-")
+        }
+        [b'r', b'a', ..] => name.starts_with("ratelimit"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use head::Framing;
-pub(super) use head::{is_tenant_name, strip_answer};
+pub(super) use head::{carry_back, is_tenant_name};
 use spent::Spent;
 
 use super::accept::{Asking, Target, percent_decoded};
