@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::decide::Verdict;
@@ -68,6 +68,9 @@ struct Answered {
     meter: Option<Meter>,
 }
 
+/// Which try this is, as the official SDKs count.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+
 impl Run {
     /// A trip of a known tenant.
     pub(super) fn open(
@@ -81,7 +84,7 @@ impl Run {
         let mut run = Self::start(ground, door, tenant, snapshot, id);
         run.endpoint = known.asking.target.endpoint;
         run.upstream = Some(Arc::clone(&known.asking.target.upstream));
-        let retry = known.asking.parts.headers.get("x-stainless-retry-count");
+        let retry = known.asking.parts.headers.get(RETRY_COUNT);
         run.question.retry = retry
             .and_then(|count| count.to_str().ok())
             .and_then(|count| count.parse().ok());

@@ -187,16 +187,16 @@ fn own_fields(run: &Run, now: Boot) -> Vec<(HeaderName, HeaderValue)> {
 macro_rules! triple {
     ($prefix:literal, middle, $name:literal) => {
         [
-            HeaderName::from_static(concat!($prefix, "limit-", $name)),
-            HeaderName::from_static(concat!($prefix, "remaining-", $name)),
-            HeaderName::from_static(concat!($prefix, "reset-", $name)),
+            const { HeaderName::from_static(concat!($prefix, "limit-", $name)) },
+            const { HeaderName::from_static(concat!($prefix, "remaining-", $name)) },
+            const { HeaderName::from_static(concat!($prefix, "reset-", $name)) },
         ]
     };
     ($prefix:literal, last, $name:literal) => {
         [
-            HeaderName::from_static(concat!($prefix, $name, "-limit")),
-            HeaderName::from_static(concat!($prefix, $name, "-remaining")),
-            HeaderName::from_static(concat!($prefix, $name, "-reset")),
+            const { HeaderName::from_static(concat!($prefix, $name, "-limit")) },
+            const { HeaderName::from_static(concat!($prefix, $name, "-remaining")) },
+            const { HeaderName::from_static(concat!($prefix, $name, "-reset")) },
         ]
     };
 }

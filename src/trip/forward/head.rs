@@ -91,6 +91,9 @@ fn remove(headers: &mut HeaderMap, dooms: impl Fn(&str) -> bool) {
 /// The fields that `Connection` nominates and may nominate.
 fn nominees(headers: &HeaderMap) -> Vec<HeaderName> {
     let nominated = nominated(headers);
+    if nominated.is_empty() {
+        return Vec::new();
+    }
     let named = |name: &HeaderName| {
         nominated
             .iter()
@@ -110,8 +113,15 @@ fn nominated(headers: &HeaderMap) -> Vec<&str> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("keep-alive"))
+        .filter(|name| !matches!(name.len(), 0 | 5 | 10) || !is_persistence(name))
         .collect()
+}
+
+/// The words of `Connection` that name no field.
+fn is_persistence(word: &str) -> bool {
+    ["", "close", "keep-alive"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// What a field is to a proxy.
