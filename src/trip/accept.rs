@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, Method, Request, Uri, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::Refusal;
@@ -182,7 +182,7 @@ fn check_origin(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
         // A page's plain GET has no `Origin`; browsers say where it comes from all the same (Fetch Metadata).
         None => parts
             .headers
-            .get("sec-fetch-site")
+            .get(const { HeaderName::from_static("sec-fetch-site") })
             .is_none_or(|site| matches!(site.as_bytes(), b"none" | b"same-origin")),
     };
     if allowed {
@@ -268,7 +268,7 @@ fn no_upstream(snapshot: &Snapshot, first: &str) -> Refusal {
 /// Which provider's shape a request has, from its path and headers alone.
 fn shape_of(uri: &Uri, headers: &HeaderMap) -> Option<Dialect> {
     let path = uri.path();
-    if headers.contains_key("anthropic-version") || path.contains("/messages") {
+    if headers.contains_key(const { HeaderName::from_static("anthropic-version") }) || path.contains("/messages") {
         return Some(Dialect::Anthropic);
     }
     let openai = ["/chat/", "/responses", "/embeddings", "/openai", "/models"];
