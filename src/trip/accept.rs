@@ -268,7 +268,9 @@ fn no_upstream(snapshot: &Snapshot, first: &str) -> Refusal {
 /// Which provider's shape a request has, from its path and headers alone.
 fn shape_of(uri: &Uri, headers: &HeaderMap) -> Option<Dialect> {
     let path = uri.path();
-    if headers.contains_key(const { HeaderName::from_static("anthropic-version") }) || path.contains("/messages") {
+    if headers.contains_key(const { HeaderName::from_static("anthropic-version") })
+        || path.contains("/messages")
+    {
         return Some(Dialect::Anthropic);
     }
     let openai = ["/chat/", "/responses", "/embeddings", "/openai", "/models"];

@@ -8,8 +8,9 @@ use std::hint::black_box;
 pub(super) fn find(bytes: &[u8], from: usize, hit: impl Fn(u8) -> u8) -> usize {
     let mut rest = bytes.get(from..).unwrap_or_default();
     while let Some((block, behind)) = rest.split_first_chunk::<16>() {
-        if let Some(at) = first(block, &hit) {
-            return bytes.len() - rest.len() + at;
+        let marks = marks(block, &hit);
+        if marks != 0 {
+            return bytes.len() - rest.len() + (marks.trailing_zeros() / 8) as usize;
         }
         rest = behind;
     }
@@ -17,16 +18,15 @@ pub(super) fn find(bytes: &[u8], from: usize, hit: impl Fn(u8) -> u8) -> usize {
     bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
-/// The first byte that `hit` picks.
+/// A byte of ones for each byte that `hit` picks, the first byte's lowest.
 #[inline]
-pub(super) fn first(block: &[u8; 16], hit: impl Fn(u8) -> u8) -> Option<usize> {
+fn marks(block: &[u8; 16], hit: impl Fn(u8) -> u8) -> u128 {
     let mut marks = [0_u8; 16];
     for (mark, &byte) in marks.iter_mut().zip(block) {
         *mark = hit(byte).wrapping_neg();
     }
     // Without the box, the compiler goes on with the marks one by one, or takes them back into a vector.
-    let marks = u128::from_le_bytes(black_box(marks));
-    (marks != 0).then(|| (marks.trailing_zeros() / 8) as usize)
+    u128::from_le_bytes(black_box(marks))
 }
 
 #[cfg(test)]

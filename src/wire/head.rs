@@ -358,6 +358,15 @@ impl Head {
     /// Takes note of a field that matters.
     #[inline]
     fn field(&mut self, field: &Field<'_>) -> Result<(), Broken> {
+        if field.may_be_known() {
+            self.known_field(field)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(never)]
+    fn known_field(&mut self, field: &Field<'_>) -> Result<(), Broken> {
         if let Some(known) = field.known()? {
             self.seen.insert(known)?;
             match known {

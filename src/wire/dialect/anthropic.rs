@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use http::Method;
 
 use super::asked::{Governed, ReferenceKind, Role};
-use super::needle::{Needle, Says};
+use super::needle::{Needle, Needles, Says};
 use super::tally::{Answer, Fact, Word};
 use crate::units::{Dialect, Endpoint};
 
@@ -184,8 +184,8 @@ pub(super) fn event(name: &[u8]) -> Word {
 }
 
 /// The members of a `content_block_delta` whose strings are generated text.
-pub(super) static TEXT_NEEDLES: [Needle; 3] = [
+pub(super) static TEXT_NEEDLES: Needles<3> = Needles::new([
     Needle::new("text", Says::Text),
     Needle::new("partial_json", Says::Text),
     Needle::new("thinking", Says::Text),
-];
+]);

@@ -3,6 +3,7 @@
 //! escapes (as every known server does); a hit must be verified by the scanner.
 
 use memchr::memmem::Finder;
+
 use memchr::{memchr_iter, memchr2};
 
 /// A key to look for, quotes included.
@@ -23,6 +24,57 @@ pub(super) struct Needle {
     /// The opening quote and the name, or their last eight bytes, and which bits of eight bytes they are.
     end: u64,
     mask: u64,
+}
+
+/// A list of needles, and which of them have which byte at the end and before it.
+#[derive(Debug)]
+pub(super) struct Needles<const N: usize> {
+    list: [Needle; N],
+    by_last: [u16; 256],
+    by_last_but_one: [u16; 256],
+}
+
+impl<const N: usize> Needles<N> {
+    /// At most 16 needles of at least two bytes.
+    pub(super) const fn new(list: [Needle; N]) -> Self {
+        let mut by_last = [0; 256];
+        let mut by_last_but_one = [0; 256];
+        let mut at = 0;
+        while at < N {
+            let name = list[at].name.as_bytes();
+            by_last[name[name.len() - 1] as usize] |= 1 << at;
+            by_last_but_one[name[name.len() - 2] as usize] |= 1 << at;
+            at += 1;
+        }
+        Self {
+            list,
+            by_last,
+            by_last_but_one,
+        }
+    }
+
+    /// Which needles end like this, a bit each.
+    #[inline]
+    fn ending(&self, last_but_one: u8, last: u8) -> u16 {
+        self.by_last[usize::from(last)] & self.by_last_but_one[usize::from(last_but_one)]
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8]) -> Option<&Needle> {
+        let [.., last_but_one, last] = *key else {
+            return None;
+        };
+        let mut left = self.ending(last_but_one, last);
+        let end = last_word(key);
+        while left != 0 {
+            let needle = self.list.get(left.trailing_zeros() as usize)?;
+            if needle.ends(key, end) {
+                return Some(needle);
+            }
+            left &= left - 1;
+        }
+        None
+    }
 }
 
 /// What the value of a key is to the one who looks.
@@ -81,34 +133,46 @@ impl Needle {
 }
 
 /// Looks for all keys in one pass: from colon to colon, and back from each.
-pub(super) fn look(needles: &[Needle], json: &[u8]) -> Look {
+pub(super) fn look<const N: usize>(needles: &Needles<N>, json: &[u8]) -> Look {
     let mut look = Look::default();
     for colon in memchr_iter(b':', json) {
+        // Most keys can be told to be no needle by their last two letters.
+        let before = colon.checked_sub(3).and_then(|at| json.get(at..colon));
+        match before {
+            Some(&[last_but_one, last, b'"']) if needles.ending(last_but_one, last) == 0 => {}
+            _ => look.at(needles, json, colon),
+        }
+    }
+    look
+}
+
+impl Look {
+    /// Looks at what stands around a colon.
+    #[inline(never)]
+    fn at<const N: usize>(&mut self, needles: &Needles<N>, json: &[u8], colon: usize) {
         let (before, value) = json.split_at(colon);
         let key = match before {
             [key @ .., b'"'] => key,
             [.., b' ' | b'\t' | b'\n' | b'\r' | b'\x0c'] => match before.trim_ascii_end() {
                 [key @ .., b'"'] => key,
-                _ => continue,
+                _ => return,
             },
-            _ => continue,
+            _ => return,
         };
-        let end = last_word(key);
-        let Some(needle) = needles.iter().find(|needle| needle.ends(key, end)) else {
-            continue;
+        let Some(needle) = needles.find(key) else {
+            return;
         };
         let value = value.get(1..).unwrap_or_default().trim_ascii_start();
         match needle.says {
             Says::Text => {
                 if let Some(text) = value.strip_prefix(b"\"") {
-                    look.text_bytes += u64::try_from(closing_quote(text)).unwrap_or(u64::MAX);
+                    self.text_bytes += u64::try_from(closing_quote(text)).unwrap_or(u64::MAX);
                 }
             }
-            Says::Usage => look.usage |= value.first().is_some_and(|&byte| byte != b'n'),
-            Says::Error => look.error |= value.first().is_some_and(|&byte| byte != b'n'),
+            Says::Usage => self.usage |= value.first().is_some_and(|&byte| byte != b'n'),
+            Says::Error => self.error |= value.first().is_some_and(|&byte| byte != b'n'),
         }
     }
-    look
 }
 
 #[inline]
@@ -148,6 +212,7 @@ mod tests {
     #[test]
     fn keys_are_told_from_text() {
         let usage = key("usage");
+        let usage_needle = Needles::new([Needle::new("usage", Says::Usage)]);
         for (json, expected) in [
             (r#"{"usage":{"a":1}}"#, true),
             ("{\"usage\" :\n {}}", true),
@@ -157,15 +222,15 @@ mod tests {
             (r#"{"usage":"#, false),
         ] {
             assert_eq!(present(&usage, json.as_bytes()), expected, "{json}");
-            let found = look(&[Needle::new("usage", Says::Usage)], json.as_bytes());
+            let found = look(&usage_needle, json.as_bytes());
             assert_eq!(found.usage, expected, "{json}");
         }
     }
 
     #[test]
     fn text_is_counted_as_written() {
-        let content = Needle::new("content", Says::Text);
-        let long = Needle::new("reasoning_content", Says::Text);
+        let content = Needles::new([Needle::new("content", Says::Text)]);
+        let long = Needles::new([Needle::new("reasoning_content", Says::Text)]);
         for (json, expected) in [
             (r#"{"content":"hello"}"#, 5),
             (r#"{"content": "a\"b\\"}"#, 6),
@@ -177,10 +242,10 @@ mod tests {
             (r#"{"content"	 : "ab"}"#, 2),
             (r#"content":"ab"}"#, 0),
         ] {
-            let found = look(&[content], json.as_bytes());
+            let found = look(&content, json.as_bytes());
             assert_eq!(found.text_bytes, expected, "{json}");
             let longer = json.replace("content", "reasoning_content");
-            let found = look(&[long], longer.as_bytes());
+            let found = look(&long, longer.as_bytes());
             assert_eq!(found.text_bytes, expected, "{longer}");
         }
     }

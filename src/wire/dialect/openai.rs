@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use http::Method;
 
 use super::asked::{Governed, ReferenceKind, Role};
-use super::needle::{Needle, Says};
+use super::needle::{Needle, Needles, Says};
 use super::tally::{Answer, Fact, Word};
 use crate::units::{Dialect, Endpoint};
 
@@ -315,7 +315,7 @@ pub(super) fn event(name: &[u8]) -> Word {
 }
 
 /// What is looked for in chat chunks.
-pub(super) static CHAT_NEEDLES: [Needle; 9] = [
+pub(super) static CHAT_NEEDLES: Needles<9> = Needles::new([
     Needle::new("content", Says::Text),
     Needle::new("arguments", Says::Text),
     Needle::new("reasoning_content", Says::Text),
@@ -325,7 +325,7 @@ pub(super) static CHAT_NEEDLES: [Needle; 9] = [
     Needle::new("input", Says::Text),
     Needle::new("usage", Says::Usage),
     Needle::new("error", Says::Error),
-];
+]);
 
 /// The member of `*.delta` events whose string is generated text.
-pub(super) static DELTA_NEEDLES: [Needle; 1] = [Needle::new("delta", Says::Text)];
+pub(super) static DELTA_NEEDLES: Needles<1> = Needles::new([Needle::new("delta", Says::Text)]);

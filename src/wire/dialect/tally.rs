@@ -1,7 +1,6 @@
 //! Reads what an answer used, from its bytes as they pass. Must never hold an answer, stop it, or take a
 //! number for the provider's that is not.
 
-use super::needle;
 use crate::units::{Counted, Dialect, Endpoint, Tokens, Usage};
 use crate::wire::json_scan::{self, PathId, Rules};
 use running::Running;
@@ -230,11 +229,6 @@ impl Tally {
             self.final_usage = said.usage;
             self.error = said.error;
         }
-    }
-
-    fn count(&mut self, needles: &[needle::Needle], json: &[u8]) {
-        let bytes = needle::look(needles, json).text_bytes;
-        self.output_bytes = self.output_bytes.saturating_add(bytes);
     }
 }
 

@@ -117,6 +117,21 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether the length and the first letter of the name are a known field's, which few names' are.
+    #[inline]
+    pub(super) fn may_be_known(&self) -> bool {
+        let first = self.name.first().map_or(0, |byte| byte | 0x20);
+        matches!(
+            (self.name.len(), first),
+            (4, b'h')
+                | (9 | 14, b'x')
+                | (12 | 14 | 16, b'c')
+                | (13, b'a')
+                | (17, b't')
+                | (19, b'p')
+        )
+    }
+
     /// Which known field this is. A name that becomes a known one when `_` is read as `-` is refused, since some
     /// servers behind us do read it so.
     #[inline]
@@ -288,7 +303,12 @@ const fn is_name_byte(byte: u8) -> bool {
 fn is_port(digits: &[u8]) -> bool {
     (1..=5).contains(&digits.len())
         && digits.iter().all(u8::is_ascii_digit)
-        && std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+        && u16::try_from(
+            digits
+                .iter()
+                .fold(0_u32, |sum, &digit| sum * 10 + u32::from(digit - b'0')),
+        )
+        .is_ok()
 }
 
 /// A token (RFC 9110 §5.6.2).

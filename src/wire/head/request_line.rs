@@ -2,6 +2,7 @@
 
 use memchr::{memchr, memchr3};
 
+use super::super::block;
 use super::field::{is_authority, is_token};
 use super::{Broken, Limits, Version};
 use crate::units::Code;
@@ -82,7 +83,7 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Broken> {
             Err(Broken::malformed("CONNECT wants `host:port`"))
         };
     }
-    if !target.iter().all(|&byte| is_target_byte(byte)) {
+    if block::find(target, 0, is_no_target_byte) < target.len() {
         return Err(Broken::malformed(
             "the request target holds a byte that must be percent-encoded",
         ));
@@ -114,6 +115,8 @@ fn is_absolute(target: &[u8]) -> bool {
 }
 
 /// Visible ASCII without the bytes that no URI reader agrees on; `#` never reaches a server (RFC 9112 §3.2).
-const fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'`')
+fn is_no_target_byte(byte: u8) -> u8 {
+    let graphic = u8::from(byte.wrapping_sub(b'!') < 94);
+    let odd = u8::from(byte == b'"') | u8::from(byte == b'#') | u8::from(byte == b'`');
+    1 ^ graphic | odd | u8::from(byte == b'<') | u8::from(byte == b'>')
 }

@@ -72,13 +72,13 @@ fn check(document: &[u8], found: &Scan) {
         );
         assert!(
             member
-                .before
+                .before()
                 .is_none_or(|at| document.get(at) == Some(&b',')),
             "{member:?}"
         );
         assert!(
             member
-                .after
+                .after()
                 .is_none_or(|at| document.get(at) == Some(&b',')),
             "{member:?}"
         );

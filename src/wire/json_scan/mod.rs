@@ -6,6 +6,7 @@
 //! [`Fault`] in requests; answers are read leniently.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 mod paths;
@@ -101,9 +102,9 @@ pub struct Member {
     /// A number shared by exactly the members that stand directly in the same object or array.
     pub parent: u32,
     /// Where the comma before it is, if there is one.
-    pub before: Option<usize>,
+    before: Option<NonZeroUsize>,
     /// Where the comma after it is, if there is one (and it was already seen).
-    pub after: Option<usize>,
+    after: Option<NonZeroUsize>,
     /// Where the captured text is in the scan's text store.
     text: Option<Range<u32>>,
 }
@@ -127,6 +128,18 @@ pub struct Scan {
     pub overflowed: bool,
     members: Vec<Member>,
     texts: String,
+}
+
+impl Member {
+    /// Where the comma before it is, if there is one.
+    pub fn before(&self) -> Option<usize> {
+        self.before.map(NonZeroUsize::get)
+    }
+
+    /// Where the comma after it is, if there is one (and it was already seen).
+    pub fn after(&self) -> Option<usize> {
+        self.after.map(NonZeroUsize::get)
+    }
 }
 
 impl Scan {
@@ -198,7 +211,7 @@ impl Scan {
 /// The range to cut for a run of neighbours. A run that reaches the end of its container takes the comma before it.
 fn cut(run: &[&Member]) -> Option<Range<usize>> {
     let (first, last) = (run.first()?, run.last()?);
-    Some(match (last.after, first.before) {
+    Some(match (last.after(), first.before()) {
         (Some(after), _) => first.key.start..after + 1,
         (None, Some(before)) => before..last.value.end,
         (None, None) => first.key.start..last.value.end,

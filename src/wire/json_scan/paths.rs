@@ -247,7 +247,11 @@ fn first_key(rest: &'static str) -> (&'static str, &'static str) {
 impl Node {
     /// Looks up an ASCII key; an exact match goes before one that ignores letter case. `first` is its
     /// [`first_word`], with anything behind the end of a shorter key.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "its caller is the loop that all time is spent in"
+    )]
+    #[inline(always)]
     pub(super) fn lookup(&'static self, key: &[u8], first: u64) -> Option<Match> {
         let from = *self.starts.get(key.len())?;
         let to = *self.starts.get(key.len() + 1)?;

@@ -1,6 +1,7 @@
 //! The push parser: one byte position, one state, a short stack of governed containers and one bit per level below
 //! them. Must never look back at bytes of an earlier push, except for the bounded rest of a token it kept.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::paths::{Node, NodeId, Paths};
@@ -55,8 +56,8 @@ impl Scanner {
     /// A scanner at the start of a document.
     pub fn new(paths: &'static Paths, rules: Rules) -> Self {
         let scan = Scan {
-            members: Vec::with_capacity(16),
-            texts: String::with_capacity(64),
+            members: Vec::with_capacity(12),
+            texts: String::with_capacity(128),
             ..Scan::default()
         };
         Self {
@@ -178,20 +179,26 @@ impl Scanner {
         let State::Between(mut next) = self.state else {
             return Ok(());
         };
-        while let Some(&byte) = chunk.get(at) {
-            if byte <= b' ' && is_space(byte) {
-                at = skip_space(chunk, at + 1);
-                continue;
-            }
-            (next, at) = match next {
-                Next::After => self.after(at, byte)?,
-                Next::Key | Next::FirstKey if byte == b'"' => self.open_key(chunk, at)?,
-                Next::Value | Next::FirstElement if byte != b']' => self.value(chunk, at, byte)?,
-                Next::Colon if byte == b':' => (Next::Value, at + 1),
-                Next::FirstKey if byte == b'}' => self.close(at, false, true)?,
-                Next::FirstElement => self.close(at, true, true)?,
+        // In the order in which they mostly come, so that a member goes round once.
+        while let Some(byte) = token_byte(chunk, &mut at) {
+            match next {
+                Next::After => (next, at) = self.after(at, byte)?,
+                Next::Colon if byte == b':' => (next, at) = (Next::Value, at + 1),
+                Next::FirstKey if byte == b'}' => (next, at) = self.close(at, false, true)?,
+                Next::FirstElement if byte == b']' => (next, at) = self.close(at, true, true)?,
+                Next::FirstElement => next = Next::Value,
+                Next::Key | Next::FirstKey if byte == b'"' => {}
+                Next::Value => {}
                 _ => return Err(self.unexpected(at, next)),
-            };
+            }
+            if matches!(next, Next::Key | Next::FirstKey) && chunk.get(at) == Some(&b'"') {
+                (next, at) = self.open_key(chunk, at)?;
+            }
+            if next == Next::Value
+                && let Some(byte) = token_byte(chunk, &mut at)
+            {
+                (next, at) = self.value(chunk, at, byte)?;
+            }
         }
         if next != Next::Rest {
             self.state = State::Between(next);
@@ -212,7 +219,11 @@ impl Scanner {
         )
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "its one caller is the loop that all time is spent in"
+    )]
+    #[inline(always)]
     fn value(&mut self, chunk: &[u8], at: usize, byte: u8) -> Step {
         let kind = match byte {
             b'"' => Kind::String,
@@ -285,7 +296,7 @@ impl Scanner {
             id: self.containers,
             member,
             last: NONE,
-            comma: NONE,
+            comma: None,
             seen: 0,
         });
         self.containers = self.containers.saturating_add(1);
@@ -318,10 +329,10 @@ impl Scanner {
             return;
         };
         if let Some(member) = self.scan.members.get_mut(frame.last) {
-            member.after = Some(at);
+            member.after = NonZeroUsize::new(at);
         }
         frame.last = NONE;
-        frame.comma = at;
+        frame.comma = NonZeroUsize::new(at);
         if frame.array {
             frame.index = frame.index.saturating_add(1);
             self.node = frame.element;
@@ -404,7 +415,7 @@ impl Scanner {
         };
         if let Some(frame) = frame {
             (found.index, found.outer, found.parent) = (frame.index, frame.outer, frame.id);
-            found.before = (frame.comma != NONE).then_some(frame.comma);
+            found.before = frame.comma;
             frame.last = member;
         }
         self.scan.members.push(found);
@@ -422,6 +433,17 @@ impl Scanner {
         self.fault = Some(fault);
         Stopped
     }
+}
+
+/// The byte at `at`, or at the end of the white space there.
+#[inline]
+fn token_byte(chunk: &[u8], at: &mut usize) -> Option<u8> {
+    let byte = *chunk.get(*at)?;
+    if byte > b' ' || !is_space(byte) {
+        return Some(byte);
+    }
+    *at = skip_space(chunk, *at + 1);
+    chunk.get(*at).copied()
 }
 
 const fn is_space(byte: u8) -> bool {

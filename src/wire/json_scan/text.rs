@@ -2,6 +2,7 @@
 //! Must never allocate more than the caller bounds.
 
 use super::paths::MAX_KEY;
+use crate::wire::block;
 
 /// Reads a number's text as a non-negative integer: digits only, so neither `-1` nor `1.0` nor `1e3`; `None` over
 /// `u64::MAX` too.
@@ -77,30 +78,39 @@ pub(super) struct End {
 
 /// Finds the end of a string that is beyond doubt: whole, its escapes known, without control bytes, and UTF-8 if
 /// that matters. `None` means that it has to be looked at byte by byte.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "its callers are the loop that all time is spent in"
+)]
+#[inline(always)]
 pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
     // Most strings are short, and over before a search has set itself up.
-    let (first, mut rest) = bytes.get(from..)?.split_first_chunk::<8>()?;
-    let first = u64::from_le_bytes(*first);
+    let (word, mut rest) = bytes.get(from..)?.split_first_chunk::<8>()?;
+    let first = u64::from_le_bytes(*word);
     let mut found = not_plain(first);
-    for _ in 0..2 {
+    let mut at = from;
+    for _ in 0..3 {
         if found != 0 {
             break;
         }
         let (word, behind) = rest.split_first_chunk::<8>()?;
         found = not_plain(u64::from_le_bytes(*word));
         rest = behind;
+        at += 8;
     }
-    let known = bytes.len() - rest.len();
-    let quote = (known + (found.trailing_zeros() / 8) as usize).wrapping_sub(8);
-    if bytes.get(quote) == Some(&b'"') {
-        return Some(End {
-            quote,
-            plain: true,
-            first,
-        });
+    if found == 0 {
+        at += 8;
+    } else {
+        at += (found.trailing_zeros() / 8) as usize;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(End {
+                quote: at,
+                plain: true,
+                first,
+            });
+        }
     }
-    let (quote, plain) = end_of_long(bytes, from, quote.min(known), wants_utf8)?;
+    let (quote, plain) = end_of_long(bytes, from, at, wants_utf8)?;
     Some(End {
         quote,
         plain,
@@ -108,29 +118,38 @@ pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
     })
 }
 
+#[inline]
+fn not_plain_byte(byte: u8) -> u8 {
+    // As signed numbers, bytes from 0x80 on are below zero.
+    u8::from(byte.cast_signed() < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+}
+
 #[inline(never)]
 fn end_of_long(bytes: &[u8], from: usize, known: usize, wants_utf8: bool) -> Option<(usize, bool)> {
-    let mut at = known;
-    let mut plain = true;
+    let (mut at, mut plain, mut unicode) = (known, true, false);
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes.get(at) == Some(&b'"') {
-            break;
-        }
-        plain = false;
-        at += match bytes.get(at + 1)? {
-            b'n' | b'"' | b'\\' | b'/' | b'b' | b'f' | b'r' | b't' => 2,
-            b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+        at = block::find(bytes, at, not_plain_byte);
+        match *bytes.get(at)? {
+            b'"' => break,
+            b'\\' => {
+                plain = false;
+                at += match bytes.get(at + 1)? {
+                    b'n' | b'"' | b'\\' | b'/' | b'b' | b'f' | b'r' | b't' => 2,
+                    b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                    _ => return None,
+                };
+            }
+            0x80.. => {
+                unicode = true;
+                at = skip_unicode(bytes, at);
+            }
             _ => return None,
-        };
+        }
     }
-    // Written without a way out, so that it is done 16 bytes at a time.
-    let inside = bytes.get(from..at)?;
-    let (control, all) = inside.iter().fold((0_u8, 0_u8), |(control, all), &byte| {
-        (control | u8::from(byte < 0x20), all | byte)
-    });
-    let fine = control == 0 && (all < 0x80 || !wants_utf8 || std::str::from_utf8(inside).is_ok());
-    fine.then_some((at, plain && all < 0x80))
+    if unicode && wants_utf8 && std::str::from_utf8(bytes.get(from..at)?).is_err() {
+        return None;
+    }
+    Some((at, plain && !unicode))
 }
 
 /// The position, at or after `from`, of the first `"`, `\`, control or non-ASCII byte; the length if there is none.
@@ -181,10 +200,7 @@ fn is_plain(block: &[u8; 64]) -> bool {
     let mut hits = [0_u8; 32];
     for half in block.as_chunks::<32>().0 {
         for (hit, &byte) in hits.iter_mut().zip(half) {
-            // As signed numbers, bytes from 0x80 on are below zero.
-            let odd = u8::from(byte.cast_signed() < 0x20);
-            let here = odd | u8::from(byte == b'"') | u8::from(byte == b'\\');
-            *hit |= here.wrapping_neg();
+            *hit |= not_plain_byte(byte).wrapping_neg();
         }
     }
     hits == [0; 32]
@@ -216,6 +232,12 @@ pub(super) enum Unreadable {
     TooLong,
     /// It holds a lone surrogate, or is not UTF-8.
     NotUnicode,
+}
+
+/// Puts the inside of a JSON string without escapes onto `out`.
+pub(super) fn copy_onto(out: &mut String, raw: &[u8]) -> Result<(), Unreadable> {
+    out.push_str(std::str::from_utf8(raw).map_err(|_| Unreadable::NotUnicode)?);
+    Ok(())
 }
 
 /// Decodes the inside of a valid JSON string onto `out`, at most `limit` bytes; `out` is unchanged on failure.

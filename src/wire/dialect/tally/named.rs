@@ -3,7 +3,7 @@
 
 use super::{Answer, Tally, Word};
 use crate::units::Dialect;
-use crate::wire::dialect::{anthropic, openai};
+use crate::wire::dialect::{anthropic, needle, openai};
 use crate::wire::json_scan::{self, Kind, Rules};
 use crate::wire::sse::{Part, Parts};
 
@@ -108,13 +108,13 @@ fn end(named: Word, data: &[u8], seen: usize, json: &mut json_scan::Scanner, tal
             let seen = u64::try_from(seen).unwrap_or(u64::MAX);
             tally.output_bytes = tally.output_bytes.saturating_add(seen);
         }
-        Word::Text => tally.count(
-            match tally.dialect {
-                Dialect::OpenAi => &openai::DELTA_NEEDLES[..],
-                Dialect::Anthropic => &anthropic::TEXT_NEEDLES[..],
-            },
-            data,
-        ),
+        Word::Text => {
+            let look = match tally.dialect {
+                Dialect::OpenAi => needle::look(&openai::DELTA_NEEDLES, data),
+                Dialect::Anthropic => needle::look(&anthropic::TEXT_NEEDLES, data),
+            };
+            tally.output_bytes = tally.output_bytes.saturating_add(look.text_bytes);
+        }
         Word::Unnamed => {
             let told = told(json, tally.dialect);
             if told == Word::Text {

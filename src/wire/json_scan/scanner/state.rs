@@ -1,5 +1,7 @@
 //! What the scanner remembers between two bytes. Must never grow with the document, only with its governed nesting.
 
+use std::num::NonZeroUsize;
+
 use super::super::Kind;
 use super::super::paths::{Node, NodeId};
 use super::super::text::Number;
@@ -75,8 +77,8 @@ pub(super) struct Frame {
     pub(super) member: usize,
     /// The member whose comma is still to come, or `NONE`.
     pub(super) last: usize,
-    /// The last comma's offset, or `NONE`.
-    pub(super) comma: usize,
+    /// The last comma's offset; none stands at 0.
+    pub(super) comma: Option<NonZeroUsize>,
     /// The governed keys seen, by ordinal.
     pub(super) seen: u128,
 }

@@ -310,6 +310,7 @@ impl Scanner {
     }
 
     /// Looks up a key that is not plain.
+    #[cold]
     fn decode_key(
         &mut self,
         keys: &'static Node,
@@ -368,6 +369,7 @@ impl Scanner {
     fn capture(&mut self, raw: &[u8], raw_len: usize) -> Result<Option<Range<u32>>, Stopped> {
         let limit = usize::from(self.rules.max_text);
         let start = self.scan.texts.len();
+        let texts = &mut self.scan.texts;
         let most = if self.token.plain {
             limit
         } else {
@@ -375,8 +377,10 @@ impl Scanner {
         };
         let stored = if raw_len > most {
             Err(Unreadable::TooLong)
+        } else if self.token.plain {
+            text::copy_onto(texts, raw)
         } else {
-            text::decode_onto(&mut self.scan.texts, raw, limit)
+            text::decode_onto(texts, raw, limit)
         };
         match (stored, self.rules.mode) {
             (Ok(()), _) => Ok(store_range(start, self.scan.texts.len())),
