@@ -27,6 +27,13 @@ impl Pattern {
     pub fn matches(&self, name: &str) -> bool {
         let pattern = self.text.as_bytes();
         let name = name.as_bytes();
+        // Most rules of a list are about other names altogether.
+        if let (Some(first), Some(start)) = (pattern.first(), name.first())
+            && first != start
+            && *first != b'*'
+        {
+            return false;
+        }
         let (mut at, mut in_name) = (0, 0);
         // Where to take up again when a run after the last `*` turns out not to match.
         let mut star: Option<(usize, usize)> = None;

@@ -82,6 +82,7 @@ fn presented(headers: &HeaderMap) -> [Option<&[u8]>; 3] {
 /// The token of `Bearer <token>` (RFC 6750 §2.1); the scheme's letters may have any case.
 pub(super) fn without_scheme(value: &[u8]) -> &[u8] {
     match value.split_at_checked(7) {
+        Some((b"Bearer ", token)) if !token.starts_with(b" ") => token,
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
         _ => value,
     }
