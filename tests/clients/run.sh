@@ -11,6 +11,11 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 outrigger=${1:?usage: run.sh PATH-TO-OUTRIGGER [python|node]}
 suites=${2:-python node}
+# The suites are run from their own folders.
+case $outrigger in
+    /*) ;;
+    *) outrigger=$PWD/$outrigger ;;
+esac
 work=$(mktemp -d)
 running=
 
