@@ -28,3 +28,5 @@ mod run;
 mod serve;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod tls;

@@ -49,6 +49,11 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it with that configuration (which has to say `telemetry = "127.0.0.1:0"`), and waits until it is ready.
     pub(crate) async fn start(config: &str) -> Self {
+        Self::start_with(config, &[]).await
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) async fn start_with(config: &str, variables: &[(&str, &Path)]) -> Self {
         let home = TempDir::new().expect("a directory");
         std::fs::write(home.path().join("outrigger.toml"), config).expect("a file");
         let log = home.path().join("log");
@@ -63,6 +68,7 @@ impl Served {
                 "--ready-file",
                 "ready",
             ])
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()
