@@ -30,8 +30,10 @@ pub(super) struct Guarded<S> {
     inner: S,
     guard: Guard,
     door: Arc<Door>,
-    /// The beginning of a head that is not whole yet.
+    /// The beginning of a head that is not whole yet, or what was sent behind the message under way.
     held: Vec<u8>,
+    /// Whether `held` waits for the answer to the message before it.
+    queued: bool,
     /// What goes to the HTTP library before anything is read again.
     release: Vec<u8>,
     given: usize,
@@ -45,6 +47,9 @@ pub(super) struct Guarded<S> {
     /// What may still be read and thrown away while closing; `None` before the close.
     linger: Option<usize>,
 }
+
+/// How much may be held of what is sent behind a request that is being answered.
+const QUEUED_BYTES: usize = 65_536;
 
 /// How long, and for how much, a client that is still sending is listened to after its answer, so that the
 /// reset which an early close would bring does not overtake the answer (RFC 9112 §9.6).
@@ -71,6 +76,7 @@ impl<S> Guarded<S> {
             guard: Guard::new(limits),
             door,
             held: Vec::new(),
+            queued: false,
             release: Vec::new(),
             given: 0,
             fate: Fate::Open,
@@ -85,11 +91,14 @@ impl<S> Guarded<S> {
     /// Looks at bytes just read into `buf` after `before`; keeps back what may not go on yet.
     fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let fresh = &buf.filled()[before..];
-        match self.guard.advance(fresh) {
+        match self.guard.advance_message(fresh) {
             Ok(progress) => {
                 if progress.release < fresh.len() {
                     self.held.extend_from_slice(&fresh[progress.release..]);
-                    self.alarm_at(Instant::now() + self.patience.head);
+                    self.queued = progress.state == State::Idle;
+                    if !self.queued {
+                        self.alarm_at(Instant::now() + self.patience.head);
+                    }
                 }
                 self.in_body = progress.state == State::InBody;
                 buf.set_filled(before + progress.release);
@@ -101,13 +110,15 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Looks at the held head again, with more bytes.
+    /// Looks at what is held again: there is more of it, or its turn has come.
     fn inspect_held(&mut self) {
-        match self.guard.advance(&self.held) {
+        let its_turn = std::mem::take(&mut self.queued);
+        match self.guard.advance_message(&self.held) {
             Ok(progress) => {
                 self.in_body = progress.state == State::InBody;
                 self.release.extend(self.held.drain(..progress.release));
-                if progress.state == State::InHead && progress.release > 0 {
+                self.queued = progress.state == State::Idle && !self.held.is_empty();
+                if progress.state == State::InHead && (progress.release > 0 || its_turn) {
                     self.alarm_at(Instant::now() + self.patience.head);
                 }
             }
@@ -153,7 +164,7 @@ impl<S> Guarded<S> {
                 return Poll::Pending;
             };
             ready!(alarm.as_mut().poll(cx));
-            if !self.held.is_empty() {
+            if !self.held.is_empty() && !self.queued {
                 self.held = Vec::new();
                 // In a body, only a part of a trailer is ever held.
                 let (code, what) = if self.in_body {
@@ -208,6 +219,21 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
 }
 
 impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// While an answer is under way, what was sent behind its request waits here, and the socket is read on for one
+    /// reason only: to see the caller hang up. Ready at that end; what comes besides is held, up to a bound.
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.held.len() < QUEUED_BYTES {
+            let mut space = [0; 4096];
+            let mut more = ReadBuf::new(&mut space);
+            match ready!(self.poll_socket(cx, &mut more))? {
+                0 if self.fate == Fate::Open => return Poll::Ready(Ok(())),
+                _ => self.held.extend_from_slice(more.filled()),
+            }
+        }
+        // The end of the answer brings the connection back here.
+        Poll::Pending
+    }
+
     /// Reads on and throws away, until the client has closed, or has had its moment.
     fn poll_linger(&mut self, cx: &mut Context<'_>, mut left: usize) -> Poll<io::Result<()>> {
         let mut space = [0; 4096];
@@ -251,6 +277,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 }
                 Fate::Deaf => return Poll::Pending,
                 Fate::Ended => return Poll::Ready(Ok(())),
+            }
+            if this.queued {
+                if this.door.wake_after(this.guard.messages(), cx.waker()) {
+                    return this.poll_hang_up(cx);
+                }
+                this.inspect_held();
+                continue;
             }
             let before = buf.filled().len();
             if this.held.is_empty() {

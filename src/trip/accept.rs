@@ -2,8 +2,9 @@
 //! `Host` and `Origin` checks, and which upstream and endpoint the target means.
 //! Must never look at a body, and never trust a header about who is calling.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
@@ -19,6 +20,9 @@ use crate::wire::dialect::path::classify;
 pub struct Door {
     fault: Mutex<Option<HeadFault>>,
     busy: AtomicU32,
+    begun: AtomicU64,
+    /// Who waits for the trip under way to end.
+    next: Mutex<Option<Waker>>,
     /// The credential this connection showed last, and its digest: most show one and the same.
     shown: Mutex<Option<(Secret, KeyDigest)>>,
 }
@@ -56,10 +60,29 @@ impl Door {
 
     pub(super) fn enter(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn leave(&self) {
         self.busy.fetch_sub(1, Ordering::Relaxed);
+        let waits = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(waits) = waits {
+            waits.wake();
+        }
+    }
+
+    /// Wakes this task when the trips of this many requests are over. False if they are now.
+    pub fn wake_after(&self, requests: u64, waker: &Waker) -> bool {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = self.is_busy() || self.begun.load(Ordering::Relaxed) < requests;
+        if waits {
+            *next = Some(waker.clone());
+        }
+        waits
     }
 
     /// The digest of a credential shown on this connection; worked out once for as long as it stays the same.

@@ -116,6 +116,7 @@ impl Broken {
 pub struct Guard {
     limits: Limits,
     phase: Phase,
+    messages: u64,
     dead: Option<Fault>,
 }
 
@@ -150,6 +151,13 @@ enum Version {
     Http11,
 }
 
+/// How far to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    AllThatCame,
+    OneMessage,
+}
+
 /// What a step in a head came to.
 enum Step {
     /// More bytes are needed.
@@ -166,6 +174,7 @@ impl Guard {
         Self {
             limits,
             phase: Phase::Head(Head::default()),
+            messages: 0,
             dead: None,
         }
     }
@@ -176,6 +185,19 @@ impl Guard {
     /// # Errors
     /// The first broken rule. From then on, every call returns the same fault with nothing to release.
     pub fn advance(&mut self, unreleased: &[u8]) -> Result<Progress, Fault> {
+        self.reach(unreleased, Reach::AllThatCame)
+    }
+
+    /// The same, but goes no further than the end of a message: what follows it stays unreleased, and the state is
+    /// [`State::Idle`].
+    ///
+    /// # Errors
+    /// As [`Guard::advance`].
+    pub fn advance_message(&mut self, unreleased: &[u8]) -> Result<Progress, Fault> {
+        self.reach(unreleased, Reach::OneMessage)
+    }
+
+    fn reach(&mut self, unreleased: &[u8], reach: Reach) -> Result<Progress, Fault> {
         if let Some(fault) = self.dead {
             return Err(fault);
         }
@@ -192,6 +214,25 @@ impl Guard {
                 Ok(taken) => at += taken,
                 Err((taken, broken)) => return Err(self.die(at + taken, broken)),
             }
+            if reach == Reach::OneMessage && self.is_between() {
+                return Ok(Progress {
+                    release: at,
+                    state: State::Idle,
+                });
+            }
+        }
+    }
+
+    /// How many messages have ended.
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Whether a message has just ended, and nothing of the next one was looked at.
+    const fn is_between(&self) -> bool {
+        match &self.phase {
+            Phase::Head(head) => head.looked == 0 && !head.skipped,
+            Phase::Counted(_) | Phase::Chunked(_) => false,
         }
     }
 
@@ -205,6 +246,7 @@ impl Guard {
                 Step::Wait => Ok(0),
                 Step::Skip(taken) => Ok(taken),
                 Step::Whole(taken, next) => {
+                    self.messages += u64::from(matches!(next, Phase::Head(_)));
                     self.phase = next;
                     Ok(taken)
                 }
@@ -213,6 +255,7 @@ impl Guard {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                 *left -= taken as u64;
                 if *left == 0 {
+                    self.messages += 1;
                     self.phase = Phase::Head(Head::default());
                 }
                 Ok(taken)
@@ -220,6 +263,7 @@ impl Guard {
             Phase::Chunked(framing) => {
                 let taken = framing.advance(rest, &self.limits)?;
                 if framing.is_over() {
+                    self.messages += 1;
                     self.phase = Phase::Head(Head::default());
                 }
                 Ok(taken)

@@ -115,6 +115,25 @@ async fn a_caller_gone_from_the_queue_leaves_it() {
 }
 
 #[tokio::test]
+async fn a_caller_gone_after_asking_twice_is_gone() {
+    let mut stage = Stage::open(LIMITS).await;
+    let request = post("/openai/v1/chat/completions", PLAIN);
+    let mut caller = stage.caller().await;
+    // The second request waits behind the first; the hang-up comes behind both.
+    caller
+        .send(&[request.as_slice(), request.as_slice()].concat())
+        .await;
+    let mut peer = stage.upstream.accept().await;
+    peer.request().await;
+    drop(caller);
+    peer.gone().await;
+    stage.ended(1).await;
+    let lines = stage.lines();
+    assert_eq!(lines.len(), 1);
+    assert_members(&lines[0], &[("ending", "caller-gone")]);
+}
+
+#[tokio::test]
 async fn a_caller_gone_while_its_upstream_is_dialled_ends_its_trip_once() {
     // A listener whose backlog is full lets nobody in and turns nobody away.
     let socket = TcpSocket::new_v4().expect("a socket");
