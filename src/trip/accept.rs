@@ -1,13 +1,12 @@
-//! ACCEPT: what the connection and the head say before anybody is known. The head guard's verdict, the
-//! `Host` and `Origin` checks, and which upstream and endpoint the target means.
+//! ACCEPT: what the connection and the head say before anybody is known: the head guard's verdict, the `Host`
+//! and `Origin` checks. And, once it is known whose request it is, which upstream and endpoint its target means.
 //! Must never look at a body, and never trust a header about who is calling.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 
 use super::Refusal;
 use super::identify::TurnedAway;
@@ -106,12 +105,6 @@ impl Door {
     }
 }
 
-/// A request whose head was read.
-pub(super) struct Arrival {
-    pub(super) asking: Box<Asking>,
-    pub(super) body: Incoming,
-}
-
 /// A request's head on its way from step to step; boxed, since every step hands it on.
 pub(super) struct Asking {
     pub(super) parts: Parts,
@@ -133,43 +126,64 @@ pub(super) struct Target {
     pub(super) query: Option<Box<str>>,
 }
 
+/// Whether the head may come in at all, whoever sent it.
 pub(super) fn accept(
     snapshot: &Snapshot,
     door: &Door,
-    request: Request<Incoming>,
-) -> Result<Arrival, Box<TurnedAway>> {
-    let (parts, body) = request.into_parts();
-    match read_head(snapshot, door, &parts) {
-        Ok((target, token)) => Ok(Arrival {
-            asking: Box::new(Asking {
-                parts,
-                target,
-                spent: [false; 3],
-                token,
-            }),
-            body,
-        }),
-        Err(refusal) => Err(Box::new(TurnedAway {
+    parts: &Parts,
+) -> Result<(), Box<TurnedAway>> {
+    let checked = match door.fault().filter(|_| is_marker(parts)) {
+        Some(fault) => Err(Refusal::new(fault.code, fault.what).closing()),
+        None => check_door(snapshot, parts),
+    };
+    checked.map_err(|refusal| {
+        Box::new(TurnedAway {
             refusal,
             dialect: shape_of(&parts.uri, &parts.headers),
             endpoint: Endpoint::Other,
             phase: Phase::Accept,
+        })
+    })
+}
+
+/// Finds what a request of a known tenant is aimed at; `spent` marks the carriers of its keys.
+pub(super) fn aim(
+    snapshot: &Snapshot,
+    parts: Parts,
+    spent: [bool; 3],
+) -> Result<Box<Asking>, Box<TurnedAway>> {
+    let (token, rest) = split_token(snapshot, parts.uri.path());
+    match find(snapshot, &parts, rest) {
+        Ok(target) => {
+            let token = token.map(Box::from);
+            Ok(Box::new(Asking {
+                parts,
+                target,
+                spent,
+                token,
+            }))
+        }
+        Err(refusal) => Err(Box::new(TurnedAway {
+            refusal,
+            dialect: shape_of(&parts.uri, &parts.headers),
+            endpoint: Endpoint::Other,
+            phase: Phase::Peek,
         })),
     }
 }
 
-fn read_head(
-    snapshot: &Snapshot,
-    door: &Door,
-    parts: &Parts,
-) -> Result<(Target, Option<Box<str>>), Refusal> {
-    if let Some(fault) = door.fault().filter(|_| is_marker(parts)) {
-        return Err(Refusal::new(fault.code, fault.what).closing());
+/// The token in the path, where path tokens are accepted.
+pub(super) fn path_token<'p>(snapshot: &Snapshot, parts: &'p Parts) -> Option<&'p str> {
+    split_token(snapshot, parts.uri.path()).0
+}
+
+/// Whose shape an answer to this request has, and which endpoint it means, so far as its head alone shows.
+pub(super) fn seems(snapshot: &Snapshot, parts: &Parts) -> (Option<Dialect>, Endpoint) {
+    let (_, rest) = split_token(snapshot, parts.uri.path());
+    match find(snapshot, parts, rest) {
+        Ok(target) => (Some(target.upstream.dialect), target.endpoint),
+        Err(_) => (shape_of(&parts.uri, &parts.headers), Endpoint::Other),
     }
-    check_door(snapshot, parts)?;
-    let (token, rest) = split_token(snapshot, parts.uri.path());
-    let target = find(snapshot, parts, rest)?;
-    Ok((target, token.map(Box::from)))
 }
 
 /// Who may knock: no page that rebinds DNS, no page of another origin, no tunnel.

@@ -3,34 +3,28 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, header};
-use hyper::body::Incoming;
 
 use super::Refusal;
-use super::accept::{Arrival, Asking, Door};
+use super::accept::{Door, path_token, seems};
 use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
 use crate::units::{Code, Dialect, Endpoint, Phase};
 
-/// A request of a known tenant.
+/// Whose request it is.
 pub(super) struct Known {
-    tenant: Arc<Tenant>,
-    pub(super) asking: Box<Asking>,
-    pub(super) body: Incoming,
+    pub(super) tenant: Arc<Tenant>,
+    /// Which of [`CARRIERS`] hold the keys that proved it.
+    pub(super) spent: [bool; 3],
 }
 
-/// Refused before anybody was known.
+/// Refused before anything was asked: nobody is known, or what the target means is not.
 pub(super) struct TurnedAway {
     pub(super) refusal: Refusal,
     pub(super) dialect: Option<Dialect>,
     pub(super) endpoint: Endpoint,
     /// The step that refused.
     pub(super) phase: Phase,
-}
-
-impl Known {
-    pub(super) fn tenant(&self) -> &Arc<Tenant> {
-        &self.tenant
-    }
 }
 
 /// The headers that may carry a virtual key, in the order of [`Presented::headers`].
@@ -43,28 +37,26 @@ pub(super) const CARRIERS: [header::HeaderName; 3] = [
 pub(super) fn identify(
     snapshot: &Snapshot,
     door: &Door,
-    arrival: Arrival,
+    parts: &Parts,
 ) -> Result<Known, Box<TurnedAway>> {
-    let Arrival { mut asking, body } = arrival;
     let presented = Presented {
-        headers: presented(&asking.parts.headers),
-        path: asking.token.as_deref(),
+        headers: presented(&parts.headers),
+        path: path_token(snapshot, parts),
     };
     match snapshot.identify(&presented, |secret| door.digest(secret)) {
-        Ok(identified) => {
-            asking.spent = identified.spent;
-            Ok(Known {
-                tenant: identified.tenant,
-                asking,
-                body,
-            })
+        Ok(identified) => Ok(Known {
+            tenant: identified.tenant,
+            spent: identified.spent,
+        }),
+        Err(fault) => {
+            let (dialect, endpoint) = seems(snapshot, parts);
+            Err(Box::new(TurnedAway {
+                refusal: refusal(fault),
+                dialect,
+                endpoint,
+                phase: Phase::Identify,
+            }))
         }
-        Err(fault) => Err(Box::new(TurnedAway {
-            refusal: refusal(fault),
-            dialect: Some(asking.target.upstream.dialect),
-            endpoint: asking.target.endpoint,
-            phase: Phase::Identify,
-        })),
     }
 }
 

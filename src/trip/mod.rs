@@ -165,40 +165,42 @@ async fn trip(
     opened: &AtomicBool,
 ) -> Response<OutBody> {
     let snapshot = ground.live.take();
-    let accepted = accept::accept(&snapshot, door, request);
-    let identified = accepted.and_then(|arrival| identify::identify(&snapshot, door, arrival));
-    let (mut run, known) = match identified {
-        Ok(known) => (
-            Run::open(
-                ground,
-                door,
-                Arc::clone(known.tenant()),
-                snapshot,
-                id,
-                &known,
-            ),
-            known,
-        ),
+    let (parts, body) = request.into_parts();
+    let known = accept::accept(&snapshot, door, &parts)
+        .and_then(|()| identify::identify(&snapshot, door, &parts));
+    let identify::Known { tenant, spent } = match known {
+        Ok(known) => known,
         Err(turned_away) => {
             let run = Run::of_nobody(ground, door, snapshot, id, &turned_away);
             opened.store(true, Ordering::Relaxed);
             return respond::turn_away(run, &turned_away);
         }
     };
+    let mut run = Run::open(ground, door, tenant, snapshot, id, &parts.headers);
     opened.store(true, Ordering::Relaxed);
-    match unless_cut(ground, stages(&mut run, known)).await {
+    run.enter(Phase::Peek);
+    let asking = match accept::aim(run.snapshot(), parts, spent) {
+        Ok(asking) => asking,
+        Err(turned_away) => return respond::turn_away(run, &turned_away),
+    };
+    run.aims(&asking.target);
+    match unless_cut(ground, stages(&mut run, asking, body)).await {
         Ok(answer) => respond::answer(run, answer),
         Err(stop) => respond::stop(run, stop.seen_by(door)),
     }
 }
 
 /// The trip from PEEK to FORWARD. METER and RECORD happen while the answer streams, in its body.
-async fn stages(run: &mut Run, known: identify::Known) -> Result<forward::Answer, Stop> {
+async fn stages(
+    run: &mut Run,
+    asking: Box<accept::Asking>,
+    body: Incoming,
+) -> Result<forward::Answer, Stop> {
     run.enter(Phase::Admit);
     // A throttled tenant uploads nothing.
     admit::glance(run)?;
     run.enter(Phase::Peek);
-    let asked = peek::peek(run, known).await?;
+    let asked = peek::peek(run, asking, body).await?;
     run.enter(Phase::Decide);
     let allowed = decide::decide(run, asked)?;
     run.enter(Phase::Admit);

@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::accept::Asking;
-use super::identify::Known;
 use super::record::Run;
 use super::{Refusal, Stop};
 use crate::snapshot::Policy;
@@ -41,8 +40,7 @@ pub(super) enum Content {
     Opaque(Incoming),
 }
 
-pub(super) async fn peek(run: &Run, known: Known) -> Result<Inquiry, Stop> {
-    let Known { asking, body, .. } = known;
+pub(super) async fn peek(run: &Run, asking: Box<Asking>, body: Incoming) -> Result<Inquiry, Stop> {
     let target = &asking.target;
     let governed = Governed::of(target.upstream.dialect, target.endpoint);
     let content = match governed {

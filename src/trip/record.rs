@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 
+use super::accept::Target;
 use super::decide::Verdict;
 use super::forward::{is_event_stream, is_metered};
-use super::identify::{Known, TurnedAway};
+use super::identify::TurnedAway;
 use super::{Door, Ground, Refusal};
 use crate::limits::{Account, Hold};
 use crate::meters::Direction;
@@ -79,12 +80,10 @@ impl Run {
         tenant: Arc<Tenant>,
         snapshot: Arc<Snapshot>,
         id: (RequestId, Wall),
-        known: &Known,
+        headers: &HeaderMap,
     ) -> Box<Self> {
         let mut run = Self::start(ground, door, tenant, snapshot, id);
-        run.endpoint = known.asking.target.endpoint;
-        run.upstream = Some(Arc::clone(&known.asking.target.upstream));
-        let retry = known.asking.parts.headers.get(RETRY_COUNT);
+        let retry = headers.get(RETRY_COUNT);
         run.question.retry = retry
             .and_then(|count| count.to_str().ok())
             .and_then(|count| count.parse().ok());
@@ -186,6 +185,12 @@ impl Run {
     pub(super) fn admits(&mut self) -> Boot {
         self.admitted_at = self.now();
         self.admitted_at
+    }
+
+    /// What the request is aimed at is known.
+    pub(super) fn aims(&mut self, target: &Target) {
+        self.endpoint = target.endpoint;
+        self.upstream = Some(Arc::clone(&target.upstream));
     }
 
     /// The trip has come to this step.
