@@ -190,14 +190,14 @@ impl MeteredBody {
     /// other answer is broken off, so that nobody takes it for whole.
     fn cut(
         &mut self,
-        code: Code,
+        cause: Code,
         ending: Ending,
         what: &'static str,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         let Some(Live { mut run, .. }) = self.live.take() else {
             return Poll::Ready(None);
         };
-        run.fails(code, ending);
+        run.cuts(cause, ending);
         let upstream = run.upstream().filter(|_| run.is_event_stream());
         let Some(dialect) = upstream.map(|upstream| upstream.dialect) else {
             return Poll::Ready(Some(Err(BodyAbort(what))));

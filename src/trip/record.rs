@@ -41,6 +41,8 @@ pub(super) struct Run {
     queued: Option<Boot>,
     queue_wait: Option<Duration>,
     code: Option<Code>,
+    /// Why an answer was cut.
+    cause: Option<Code>,
     rule: Option<Arc<Rule>>,
 }
 
@@ -133,6 +135,7 @@ impl Run {
             queued: None,
             queue_wait: None,
             code: None,
+            cause: None,
             rule: None,
         })
     }
@@ -315,6 +318,12 @@ impl Run {
         }
     }
 
+    /// The answer is stopped in the middle, for this cause; what the caller is told says `cut`.
+    pub(super) fn cuts(&mut self, cause: Code, ending: Ending) {
+        self.fails(Code::Cut, ending);
+        self.cause = Some(cause);
+    }
+
     /// The trip ends by a bug of ours.
     pub(super) fn breaks(mut self) {
         self.fails(Code::Internal, Ending::Broken);
@@ -358,10 +367,12 @@ impl Drop for Run {
         let now = self.now();
         if std::thread::panicking() {
             self.ending = None;
-            if !self.answer.committed {
+            if self.answer.committed {
+                self.cuts(Code::Internal, Ending::Broken);
+            } else {
                 self.answer.status = None;
+                self.fails(Code::Internal, Ending::Broken);
             }
-            self.fails(Code::Internal, Ending::Broken);
         }
         let ending = *self.ending.get_or_insert(Ending::CallerGone);
         self.waited();
@@ -414,6 +425,9 @@ impl Run {
         }
         if let Some(code) = self.code {
             line.word("code", code.as_str());
+        }
+        if let Some(cause) = self.cause {
+            line.word("cause", cause.as_str());
         }
         if let Some(rule) = &self.rule {
             line.text("rule", &rule.to_string());

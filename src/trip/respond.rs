@@ -82,18 +82,20 @@ pub(super) fn stop(mut run: Box<Run>, stop: Stop) -> Response<OutBody> {
         }
         Stop::Gone => {
             run.ends(Ending::CallerGone);
+            // Nobody was refused, and most likely nobody reads this.
             let text = "the request body broke off";
-            refuse(
-                run,
-                &Refusal::new(Code::BodyMalformed, text).closing(),
-                dialect,
-            )
+            let refusal = Refusal::new(Code::BodyMalformed, text).closing();
+            render(&run, &refusal, dialect)
         }
     }
 }
 
 fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
     run.refused(refusal);
+    render(&run, refusal, dialect)
+}
+
+fn render(run: &Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
     let id = run.spine().id();
     let retry_after = refusal.retry_after();
     let proven = run.tenant().standing() == Standing::Proven;
@@ -110,7 +112,7 @@ fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Res
     let mut response = own(refusal.code, id, Bytes::from(body));
     let headers = response.headers_mut();
     if proven {
-        for (name, value) in own_fields(&run, run.now()) {
+        for (name, value) in own_fields(run, run.now()) {
             headers.insert(name, value);
         }
     }

@@ -362,15 +362,21 @@ async fn an_upstream_that_dies_within_a_whole_answer_is_seen_to() {
     let lines = stage.lines();
     assert_eq!(lines.len(), answer.len());
     for (end, line) in lines.iter().enumerate() {
-        let phase = if end < head { "forward" } else { "meter" };
+        let (phase, code) = if end < head {
+            ("forward", "upstream-invalid")
+        } else {
+            ("meter", "cut")
+        };
         assert_members(
             line,
             &[
                 ("ending", "upstream-failed"),
                 ("ended_in", phase),
-                ("code", "upstream-invalid"),
+                ("code", code),
             ],
         );
+        let is_cut = line["cause"] == "upstream-invalid";
+        assert_eq!(is_cut, code == "cut", "{line}");
     }
 }
 
@@ -629,10 +635,12 @@ async fn an_upstream_that_goes_silent_is_left_in_time() {
             &line,
             &[
                 ("ending", "upstream-failed"),
-                ("code", "upstream-timeout"),
+                ("code", sent.map_or("upstream-timeout", |_| "cut")),
                 ("usage", "estimated"),
             ],
         );
+        let is_cut = line["cause"] == "upstream-timeout";
+        assert_eq!(is_cut, sent.is_some(), "{line}");
     }
 }
 

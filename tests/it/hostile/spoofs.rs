@@ -559,15 +559,18 @@ fn an_upstream_does_not_speak_for_the_sidecar() {
 fn a_path_token_counts_only_where_the_path_may_prove() {
     let mut trial = Trial::of(House::plain());
     let path = format!("/t/{ACME}{CHAT}");
-    for fields in [
-        String::new(),
-        format!("x-api-key: {ACME}\r\n"),
-        format!("x-api-key: {GLOBEX}\r\n"),
+    for (fields, expected) in [
+        (String::new(), (401, "identity-missing")),
+        (format!("x-api-key: {ACME}\r\n"), (404, "upstream-unknown")),
+        (
+            format!("x-api-key: {GLOBEX}\r\n"),
+            (404, "upstream-unknown"),
+        ),
     ] {
         trial.refuses(
             &fields,
             &post_with(&path, &fields, BODY),
-            (404, "upstream-unknown"),
+            expected,
             Shape::OpenAi,
             After::Either,
         );
