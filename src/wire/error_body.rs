@@ -127,6 +127,7 @@ fn anthropic_error(
 /// The provider's own words for a status: `type`, and `code` where the dialect has one.
 const fn native(dialect: Dialect, code: Code) -> (&'static str, &'static str) {
     match (code.status(), dialect) {
+        (503, Dialect::OpenAi) if matches!(code, Code::Cut) => ("server_error", "server_error"),
         (401, _) => ("authentication_error", "invalid_api_key"),
         (402, Dialect::OpenAi) => ("insufficient_quota", "insufficient_quota"),
         (402, Dialect::Anthropic) => ("billing_error", ""),
@@ -137,7 +138,8 @@ const fn native(dialect: Dialect, code: Code) -> (&'static str, &'static str) {
         (413, Dialect::Anthropic) => ("request_too_large", ""),
         (429, _) => ("rate_limit_error", "rate_limit_exceeded"),
         (400..=499 | 501 | 505, _) => ("invalid_request_error", "invalid_request"),
-        (503, _) => ("overloaded_error", "overloaded"),
+        (503, Dialect::OpenAi) => ("server_error", "overloaded"),
+        (503, Dialect::Anthropic) => ("overloaded_error", ""),
         (_, Dialect::OpenAi) => ("server_error", "server_error"),
         (_, Dialect::Anthropic) => ("api_error", ""),
     }

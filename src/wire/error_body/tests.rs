@@ -78,6 +78,9 @@ fn every_code_has_native_words_for_its_status() {
             !openai["error"]["code"].as_str().expect("a word").is_empty(),
             "{code}"
         );
+        let is_server_error = openai["error"]["type"] == "server_error";
+        let expected = matches!(code.status(), 500 | 502 | 503);
+        assert_eq!(is_server_error, expected, "{code}");
         let anthropic = read(&refusal(
             Some(Dialect::Anthropic),
             code,
@@ -115,6 +118,8 @@ fn a_cut_is_the_dialects_own_error_event() {
         .and_then(|rest| rest.strip_suffix(b"\n\n"))
         .expect("one event");
     assert_eq!(read(data)["error"]["message"], "over");
+    assert_eq!(read(data)["error"]["type"], "server_error");
+    assert_eq!(read(data)["error"]["code"], "server_error");
 
     for (dialect, endpoint) in [
         (Dialect::OpenAi, Endpoint::Responses),
