@@ -219,7 +219,7 @@ pub struct Asked {
     pub store: Option<bool>,
     /// The provider-side state it refers to.
     pub references: Vec<Reference>,
-    /// The input's tokens: a quarter of its text bytes, and [`MEDIA_TOKENS`] for each inline media item.
+    /// The input's tokens: a quarter of its text bytes, rounded up, and [`MEDIA_TOKENS`] for each inline media item.
     pub input_estimate: Tokens,
     pub(super) dialect: Dialect,
     pub(super) sites: Sites,

@@ -82,7 +82,7 @@ impl Meter {
     }
 
     /// The usage to settle on if the answer ends here. Reported only if the provider has said its last word; else
-    /// the numbers that are certain, with `input_estimate` and a quarter of the text's bytes for the rest.
+    /// the numbers that are certain, with `input_estimate` and a quarter of the text's bytes, rounded up, for the rest.
     pub fn usage(&self, input_estimate: Tokens) -> Counted<Usage> {
         let tally = &self.tally;
         let reported = tally.running.usage(tally.dialect);
@@ -104,7 +104,7 @@ impl Meter {
             input_estimate
         };
         let text = if tally.generates() {
-            tally.output_bytes / 4
+            tally.output_bytes.div_ceil(4)
         } else {
             0
         };

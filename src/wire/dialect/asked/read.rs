@@ -25,7 +25,7 @@ pub(super) fn read(governed: &Governed, scan: Scan) -> Result<Asked, AskFault> {
 
 fn estimate(endpoint: Endpoint, scan: &Scan) -> Tokens {
     let media = u64::from(scan.media_items).saturating_mul(super::MEDIA_TOKENS);
-    let text = scan.text_bytes / 4;
+    let text = scan.text_bytes.div_ceil(4);
     // Token arrays have no text: a token's id and its comma are about six bytes.
     let ids = match endpoint {
         Endpoint::Embeddings | Endpoint::Completions => {

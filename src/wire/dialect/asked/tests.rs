@@ -52,7 +52,7 @@ fn a_chat_request() {
     assert_eq!(asked.cache_key(), Some("k"));
     assert_eq!(hosted(&asked), [""; 0]);
     assert_eq!(references(&asked), []);
-    assert_eq!(asked.input_estimate, asked.scan().text_bytes / 4);
+    assert_eq!(asked.input_estimate, asked.scan().text_bytes.div_ceil(4));
     assert!(asked.input_estimate > 0);
 }
 

@@ -150,7 +150,7 @@ fn a_chat_stream_that_breaks_off_is_estimated() {
         read.usage,
         Counted::Estimated(Usage {
             input: 1000,
-            output: 4,
+            output: 5,
             ..Usage::default()
         })
     );
@@ -299,7 +299,7 @@ fn responses_that_end_badly() {
         failed.usage,
         Counted::Estimated(Usage {
             input: 1000,
-            output: 1,
+            output: 2,
             ..Usage::default()
         })
     );
@@ -361,7 +361,7 @@ fn a_messages_stream_that_breaks_off_keeps_what_is_certain() {
         input: 525,
         cache_read: 400,
         cache_write: 100,
-        output: 4,
+        output: 5,
         reasoning: 0,
     };
     assert_eq!(cut.usage, Counted::Estimated(certain));
