@@ -54,6 +54,28 @@ struct Question {
     stream: bool,
     retry: Option<u64>,
     input_estimate: u64,
+    key_source: Option<KeySource>,
+}
+
+/// Whose credential a request shows to its upstream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KeySource {
+    /// The operator's, from the upstream's configuration.
+    Upstream,
+    /// The agent's own, passed on.
+    Agent,
+    /// Nobody's.
+    None,
+}
+
+impl KeySource {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Agent => "agent",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What came back.
@@ -234,8 +256,9 @@ impl Run {
         self.hold = Some(hold);
     }
 
-    /// The request is about to leave. It was admitted just now: nothing between the two waits.
-    pub(super) fn leaves(&mut self) {
+    /// The request is about to leave, with this key. It was admitted just now: nothing between the two waits.
+    pub(super) fn leaves(&mut self, key: KeySource) {
+        self.question.key_source = Some(key);
         self.answer.left_at = Some(self.admitted_at);
     }
 
@@ -457,11 +480,8 @@ impl Run {
         if let Some(waited) = self.queue_wait {
             line.number("queue_wait_us", micros(waited));
         }
-        if let Some(upstream) = &self.upstream
-            && self.answer.left_at.is_some()
-        {
-            let ours = upstream.credential.is_some();
-            line.word("key_source", if ours { "upstream" } else { "agent" });
+        if let Some(source) = question.key_source {
+            line.word("key_source", source.as_str());
         }
     }
 
@@ -469,8 +489,11 @@ impl Run {
         let answer = &self.answer;
         line.number("request_bytes", self.sent.bytes());
         line.number("response_bytes", answer.bytes);
-        let model = answer.meter.as_ref().and_then(|meter| meter.facts().model);
-        if let Some(model) = model
+        let facts = answer.meter.as_ref().map(Meter::facts).unwrap_or_default();
+        if facts.error {
+            line.word("provider_error", "yes");
+        }
+        if let Some(model) = facts.model
             && Some(model) != self.question.model_sent.as_deref()
         {
             line.text("model_answered", clipped(model));

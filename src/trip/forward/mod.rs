@@ -18,7 +18,8 @@ use spent::Spent;
 use super::accept::{Asking, Target, percent_decoded};
 use super::admit::Admitted;
 use super::decide::{Allowed, AllowedBody};
-use super::record::Run;
+use super::identify::CARRIERS;
+use super::record::{KeySource, Run};
 use super::{Refusal, Stop};
 use crate::snapshot::{Route, Upstream};
 use crate::units::{Code, Dialect, Endpoint};
@@ -51,7 +52,7 @@ pub(super) async fn forward(
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
     let request = outgoing(run, allowed, upstream)?;
-    run.leaves();
+    run.leaves(key_source(upstream, request.headers()));
     let sent = run.ground().dialer.send(pass, request);
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -67,6 +68,17 @@ pub(super) async fn forward(
         method,
         patience: upstream.patience.between_bytes,
     })
+}
+
+/// Whose credential a prepared head holds.
+fn key_source(upstream: &Upstream, headers: &HeaderMap) -> KeySource {
+    if upstream.credential.is_some() {
+        KeySource::Upstream
+    } else if CARRIERS.iter().any(|name| headers.contains_key(name)) {
+        KeySource::Agent
+    } else {
+        KeySource::None
+    }
 }
 
 fn outgoing(
