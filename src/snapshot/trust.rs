@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::process::{ProcessEvent, tell};
+
 /// The client side of TLS, built on first use.
 #[derive(Default)]
 pub struct TrustStore {
@@ -29,6 +31,10 @@ fn build() -> Result<Arc<ClientConfig>, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _unusable) = roots.add_parsable_certificates(found.certs);
+    tell(ProcessEvent::TrustRoots {
+        source: source(),
+        count: added,
+    });
     if added == 0 {
         let why = found.errors.first().map_or_else(
             || "the system's certificate store is empty".to_owned(),
@@ -49,4 +55,12 @@ fn build() -> Result<Arc<ClientConfig>, String> {
     // A resumed session could be linked across tenants by the provider: each connection starts afresh.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// Where the roots come from: what OpenSSL's variables name, if they are set, or the system's own place.
+fn source() -> &'static str {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some())
+        .unwrap_or("system")
 }
