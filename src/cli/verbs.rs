@@ -14,7 +14,7 @@ use crate::app::{
 };
 use crate::config::{Severity, render};
 use crate::host::{Signal, Signals, hardening, tasks};
-use crate::process::{ProcessEvent, tell};
+use crate::process::{ProcessEvent, tell, watch_panics};
 use crate::simulator::{Credentials, Pace, Script};
 use crate::snapshot::{Overlay, digest};
 use crate::units::{Secret, TenantId};
@@ -31,6 +31,7 @@ pub(super) fn complain(text: &str) {
 }
 
 pub(super) fn serve(serve: args::Serve) -> Result<ExitCode, Error> {
+    watch_panics();
     let mut options = Options::new(find(serve.config.config.as_deref())?);
     options.state = serve.state;
     let runtime = tasks::runtime(tasks::default_workers())?;
@@ -93,9 +94,26 @@ fn run_defaults() -> String {
     .concat()
 }
 
+/// Said when no provider's key can go along: the provider's own answer would name a key nobody gave it.
+fn missing_keys() -> Option<&'static str> {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let none = !["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
+        .into_iter()
+        .any(is_set);
+    none.then_some(
+        "hint: neither `OPENAI_API_KEY` nor `ANTHROPIC_API_KEY` is set, so the providers will answer 401; \
+         set one, or try `--simulate`",
+    )
+}
+
 pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
+    watch_panics();
+    let mut hint = None;
     let source = match find(run.config.config.as_deref())? {
-        Source::Text(..) => Source::Text("built in", run_defaults()),
+        Source::Text(..) => {
+            hint = (!run.simulate).then(missing_keys).flatten();
+            Source::Text("built in", run_defaults())
+        }
         file @ Source::File(_) => file,
     };
     let key = new_key()?;
@@ -115,6 +133,9 @@ pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
     if run.print_env {
         print_env(&prepared);
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(hint) = hint {
+        complain(hint);
     }
     let verbosity = if run.verbose {
         Verbosity::Normal
@@ -344,6 +365,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {
+    watch_panics();
     let mut script = Script {
         latency: Duration::from_millis(simulate.latency_ms),
         ..Script::default()
