@@ -1,8 +1,11 @@
 //! The process plane: the log lines that have no tenant, because what they tell belongs to none: starting, config,
 //! listeners, shutdown, bugs. Must never tell of a request: what a trip did is told by its spine, with its tenant.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::time::Duration;
 
@@ -100,15 +103,20 @@ pub enum ProcessEvent<'a> {
         place: &'a str,
         /// Which trip.
         request_id: RequestId,
-        /// What it said.
-        text: &'a str,
+        /// Where it came from; what it said may quote a prompt.
+        at: &'a str,
     },
-    /// A panic ended a task that is no trip.
-    TaskPanicked {
+    /// Something panicked, wherever that leads.
+    Panicked {
+        /// The thread.
+        thread: &'a str,
+        /// Where it came from.
+        at: &'a str,
+    },
+    /// A task that the sidecar cannot be without has ended.
+    TaskEnded {
         /// The task.
         name: &'a str,
-        /// What it said.
-        text: &'a str,
     },
     /// Somebody used the admin socket.
     AdminCall {
@@ -206,12 +214,15 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::PanicCaught {
             place,
             request_id,
-            text,
+            at,
         } => {
-            error!(target: TARGET, place, %request_id, text, "panic caught; this is a bug of outrigger");
+            error!(target: TARGET, place, %request_id, at, "panic caught; this is a bug of outrigger");
         }
-        E::TaskPanicked { name, text } => {
-            error!(target: TARGET, name, text, "task panicked; this is a bug of outrigger");
+        E::Panicked { thread, at } => {
+            error!(target: TARGET, thread, at, "panicked; this is a bug of outrigger");
+        }
+        E::TaskEnded { name } => {
+            error!(target: TARGET, name, "a task that must not end has ended; it comes back with a restart");
         }
         E::AdminCall {
             verb,
@@ -235,6 +246,45 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::LogDropped { count } => warn!(target: TARGET, count, "request log lines dropped"),
         E::LogFailed { why } => error!(target: TARGET, %why, "request log cannot be written"),
     }
+}
+
+/// From here on a panic tells where it came from, and never what it says: that may quote a prompt (a slice out of
+/// bounds prints its string). For the whole process.
+pub fn watch_panics() {
+    std::panic::set_hook(Box::new(panicked));
+}
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Where this thread panicked last, said once; unknown unless panics are watched.
+pub fn panicked_at() -> String {
+    let taken = PANICKED_AT.try_with(RefCell::take);
+    taken
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| "an unknown place".to_owned())
+}
+
+/// The thread that writes the log; what goes wrong there cannot be told by it.
+pub const LOG_THREAD: &str = "outrigger-log";
+
+fn panicked(info: &PanicHookInfo<'_>) {
+    let at = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    if tracing::dispatcher::has_been_set() && thread != LOG_THREAD {
+        tell(ProcessEvent::Panicked { thread, at: &at });
+    } else {
+        // Nobody is left to be told that standard error is gone.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: thread `{thread}` panicked at {at}; this is a bug of outrigger"
+        );
+    }
+    let _ = PANICKED_AT.try_with(|held| held.replace(Some(at)));
 }
 
 impl AdminOutcome {

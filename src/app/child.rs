@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use super::Error;
 use super::sidecar::Sidecar;
 use crate::host::{Child, Exit, Launch, Signal, Signals, hardening};
+use crate::process::{ProcessEvent, tell};
 use crate::snapshot::{Credential, Snapshot};
 use crate::units::{Dialect, Secret};
 
@@ -119,7 +120,7 @@ fn holds_credential(snapshot: &Snapshot, text: &str) -> bool {
 /// # Errors
 /// If the child cannot be started or waited for.
 pub async fn run_child(
-    sidecar: Sidecar,
+    mut sidecar: Sidecar,
     command: Vec<OsString>,
     key: &Secret,
 ) -> Result<Exit, Error> {
@@ -146,7 +147,16 @@ pub async fn run_child(
     let child = Child::launch(&launch).map_err(Error::Child)?;
     // Limits of the process are inherited, so the child was started first.
     harden_rest();
-    let exit = child.wait(&mut signals).await?;
+    let exit = {
+        let mut waiting = std::pin::pin!(child.wait(&mut signals));
+        loop {
+            tokio::select! {
+                exit = &mut waiting => break exit?,
+                // The child lives on: whether it can do without is for it to say.
+                Some(name) = sidecar.ended.recv() => tell(ProcessEvent::TaskEnded { name }),
+            }
+        }
+    };
     finish(&sidecar).await;
     Ok(exit)
 }
@@ -157,10 +167,7 @@ fn harden_rest() {
         ("open files", hardening::raise_descriptors().map(|_| ())),
     ] {
         if let Err(why) = outcome {
-            crate::process::tell(crate::process::ProcessEvent::HardeningIncomplete {
-                what,
-                why: &why,
-            });
+            tell(ProcessEvent::HardeningIncomplete { what, why: &why });
         }
     }
 }

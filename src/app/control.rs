@@ -14,33 +14,38 @@ use super::reload::Outcome;
 use super::sidecar::Sidecar;
 use crate::edge::{AdminCall, AdminReply, AdminVerb};
 use crate::host::{Signal, Signals};
+use crate::process::{ProcessEvent, tell};
 
 /// Serves until a signal or a call ends it; returns after the drain.
 ///
 /// # Errors
-/// Never, today; signals that cannot be listened to are found before.
+/// The task that ended although the sidecar cannot be without it; what ran was drained all the same.
 pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), Error> {
     let mut next_look = sidecar.poll.map(|every| Instant::now() + every);
-    loop {
+    let end = loop {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Hangup => { sidecar.reloader.reload(); }
-                Signal::Interrupt | Signal::Quit | Signal::Terminate => break,
+                Signal::Interrupt | Signal::Quit | Signal::Terminate => break Ok(()),
                 Signal::User1 | Signal::User2 | Signal::Window => {}
             },
             Some(call) = sidecar.calls.recv() => {
                 let drains = call.verb == AdminVerb::Drain;
                 answer(&mut sidecar, call);
                 if drains {
-                    break;
+                    break Ok(());
                 }
+            }
+            Some(name) = sidecar.ended.recv() => {
+                tell(ProcessEvent::TaskEnded { name });
+                break Err(Error::Task(name));
             }
             () = look(next_look) => {
                 sidecar.reloader.poll();
                 next_look = sidecar.poll.map(|every| Instant::now() + every);
             }
         }
-    }
+    };
     let (_, nobody) = mpsc::channel(1);
     let mut calls = std::mem::replace(&mut sidecar.calls, nobody);
     tokio::select! {
@@ -49,7 +54,7 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
         () = impatience(signals) => { sidecar.cut().await; }
         () = meanwhile(&sidecar, &mut calls) => {}
     }
-    Ok(())
+    end
 }
 
 /// Answers calls for as long as the drain takes.

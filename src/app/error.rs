@@ -14,6 +14,8 @@ pub enum Error {
     Host(host::Error),
     /// The program to run could not be started.
     Child(host::Error),
+    /// A task that the sidecar cannot be without has ended.
+    Task(&'static str),
     /// The command line asks for something that cannot be.
     Usage(String),
     /// The other side of a control call said no, or could not be reached.
@@ -21,7 +23,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 64 usage, 69 unavailable, 71 OS error, 78 configuration; for a program that could not be
+    /// The exit code: 64 usage, 69 unavailable, 70 a task that ended, 71 OS error, 78 configuration; for a program that could not be
     /// started 127 when there is none and 126 otherwise, as shells do.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -29,6 +31,7 @@ impl Error {
             Self::Child(_) => 126,
             Self::Usage(_) => 64,
             Self::Call(_) => 69,
+            Self::Task(_) => 70,
             Self::Host(_) => 71,
             Self::Config(_) => 78,
         }
@@ -41,6 +44,10 @@ impl fmt::Display for Error {
             // The renderer has its own layout, with the word `error` in it.
             Self::Config(problems) => f.write_str(problems.trim_end()),
             Self::Host(error) | Self::Child(error) => write!(f, "error: {error:#}"),
+            Self::Task(name) => write!(
+                f,
+                "error: the task `{name}` ended, and the sidecar cannot be without it; the log says why"
+            ),
             Self::Usage(text) | Self::Call(text) => write!(f, "error: {text}"),
         }
     }

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::Error;
 use crate::config::values::LogFormat as Wanted;
 use crate::host;
-use crate::process::TARGET;
+use crate::process::{LOG_THREAD, TARGET};
 use crate::spine::{LogFormat, LogQueue, log};
 
 /// How much is said.
@@ -42,7 +42,7 @@ impl Logging {
             Wanted::Json | Wanted::Auto => LogFormat::Json,
         };
         let (queue, writer) = log(usize::try_from(lines).unwrap_or(usize::MAX).max(1), format);
-        host::thread("outrigger-log", move || writer.run(io::stderr()))?;
+        host::thread(LOG_THREAD, move || writer.run(io::stderr()))?;
         subscribe(&queue, format, verbosity);
         Ok(Self { queue })
     }

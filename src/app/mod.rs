@@ -12,6 +12,7 @@ mod look;
 mod reload;
 mod sidecar;
 mod simulate;
+mod vital;
 
 pub use boot::{Admin, Boot, Source, find};
 pub use call::{Answer, admin_socket, call};

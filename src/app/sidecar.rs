@@ -13,6 +13,7 @@ use super::Error;
 use super::boot::{Admin, Boot, Source, state_directory};
 use super::logging::Logging;
 use super::reload::{Reloader, Warnings, has_errors, labels};
+use super::vital::Vital;
 use crate::config::values::OnOff;
 use crate::config::{Loaded, render};
 use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
@@ -77,6 +78,8 @@ pub struct Sidecar {
     pub reloader: Reloader,
     /// Calls from the admin socket.
     pub calls: mpsc::Receiver<AdminCall>,
+    /// The names of tasks that ended and must not.
+    pub ended: mpsc::Receiver<&'static str>,
     /// How often the files are looked at; `None` is never.
     pub poll: Option<Duration>,
     /// The hard stop of the drain, and how long nothing must happen for an early one.
@@ -188,15 +191,16 @@ impl Prepared {
             usize::try_from(boot.connections).unwrap_or(usize::MAX),
         );
         let (stage, _) = watch::channel(Stage::Open);
-        let proxy = listen(&boot.proxy, &doorway, &stage)?;
+        let (end, ended) = mpsc::channel(8);
+        let proxy = listen(&boot.proxy, &doorway, &stage, &end)?;
         let ready = Arc::new(Ready::default());
         let telemetry = boot
             .telemetry
-            .map(|at| telemetry(at, &ground, &ready))
+            .map(|at| telemetry(at, &ground, &ready, &end))
             .transpose()?;
         let (call, calls) = mpsc::channel(16);
-        admin(&boot.admin, call)?;
-        keep_pool(&ground);
+        admin(&boot.admin, call, &end)?;
+        keep_pool(&ground, &end);
         announce(&live, &world, &source, clock.as_ref());
         warnings.tell();
         ready.set(true);
@@ -217,6 +221,7 @@ impl Prepared {
             ground,
             reloader,
             calls,
+            ended,
             poll,
             drain,
             ready,
@@ -305,6 +310,7 @@ fn listen(
     addresses: &[SocketAddr],
     doorway: &Arc<Doorway>,
     stage: &watch::Sender<Stage>,
+    ended: &mpsc::Sender<&'static str>,
 ) -> Result<Vec<SocketAddr>, Error> {
     // All are bound before one accepts, so that a failure leaves nothing half open.
     let listeners: Vec<_> = addresses
@@ -319,13 +325,19 @@ fn listen(
                 role: "proxy",
                 address: ListenAddress::Tcp(address),
             });
-            host::spawn(
-                "proxy-listener",
-                edge::listen(listener, Arc::clone(doorway), stage.subscribe()),
-            );
+            let listens = edge::listen(listener, Arc::clone(doorway), stage.subscribe());
+            spawn_vital("proxy-listener", listens, ended);
             address
         })
         .collect())
+}
+
+fn spawn_vital(
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+    ended: &mpsc::Sender<&'static str>,
+) {
+    host::spawn(name, Vital::new(name, ended).watch(task));
 }
 
 const IN_USE_PROXY: &str =
@@ -345,6 +357,7 @@ fn telemetry(
     at: SocketAddr,
     ground: &Arc<Ground>,
     ready: &Arc<Ready>,
+    ended: &mpsc::Sender<&'static str>,
 ) -> Result<SocketAddr, Error> {
     let runtime = host::tasks::small_runtime()?;
     let listener = {
@@ -357,11 +370,16 @@ fn telemetry(
         address: ListenAddress::Tcp(address),
     });
     let served = edge::telemetry(listener, Arc::clone(ground), Arc::clone(ready));
+    let served = Vital::new("telemetry-listener", ended).watch(served);
     host::thread("outrigger-telem", move || runtime.block_on(served))?;
     Ok(address)
 }
 
-fn admin(at: &Admin, calls: mpsc::Sender<AdminCall>) -> Result<(), Error> {
+fn admin(
+    at: &Admin,
+    calls: mpsc::Sender<AdminCall>,
+    ended: &mpsc::Sender<&'static str>,
+) -> Result<(), Error> {
     let Admin::At(path) = at else { return Ok(()) };
     if let Some(directory) = path.parent() {
         files::private_dir(directory)?;
@@ -371,21 +389,22 @@ fn admin(at: &Admin, calls: mpsc::Sender<AdminCall>) -> Result<(), Error> {
         role: "admin",
         address: ListenAddress::Unix(path),
     });
-    host::spawn("admin-listener", edge::admin(listener, calls));
+    spawn_vital("admin-listener", edge::admin(listener, calls), ended);
     Ok(())
 }
 
 /// Closes upstream connections that were idle for too long.
-fn keep_pool(ground: &Arc<Ground>) {
+fn keep_pool(ground: &Arc<Ground>, ended: &mpsc::Sender<&'static str>) {
     let ground = Arc::clone(ground);
-    host::spawn("pool-keeper", async move {
+    let sweeps = async move {
         let mut every = tokio::time::interval(Duration::from_secs(1));
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
             ground.dialer.pool().sweep();
         }
-    });
+    };
+    spawn_vital("pool-keeper", sweeps, ended);
 }
 
 fn announce(live: &Live, world: &World, source: &Source, clock: &dyn Clock) {

@@ -97,16 +97,22 @@ fn each_event_is_one_line_of_its_level() {
             ProcessEvent::PanicCaught {
                 place: "trip",
                 request_id,
-                text: "src/a.rs:1: oh",
+                at: "src/a.rs:1:2",
             },
-            r#"ERROR panic caught; this is a bug of outrigger place="trip" request_id=00000000-0000-7000-8000-000000000000 text="src/a.rs:1: oh""#,
+            r#"ERROR panic caught; this is a bug of outrigger place="trip" request_id=00000000-0000-7000-8000-000000000000 at="src/a.rs:1:2""#,
         ),
         (
-            ProcessEvent::TaskPanicked {
-                name: "reload",
-                text: "oh",
+            ProcessEvent::Panicked {
+                thread: "outrigger-work",
+                at: "src/a.rs:1:2",
             },
-            r#"ERROR task panicked; this is a bug of outrigger name="reload" text="oh""#,
+            r#"ERROR panicked; this is a bug of outrigger thread="outrigger-work" at="src/a.rs:1:2""#,
+        ),
+        (
+            ProcessEvent::TaskEnded {
+                name: "proxy-listener",
+            },
+            r#"ERROR a task that must not end has ended; it comes back with a restart name="proxy-listener""#,
         ),
         (
             ProcessEvent::AdminCall {

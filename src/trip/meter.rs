@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::record::Run;
-use super::{Ground, tell_panic, text_of};
+use super::{Ground, tell_panic};
+use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
 use crate::upstream::Line;
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
@@ -97,7 +98,7 @@ impl MeteredBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         let caught = catch_unwind(AssertUnwindSafe(|| self.poll_next(cx)));
-        caught.unwrap_or_else(|payload| self.broken(&text_of(payload.as_ref())))
+        caught.unwrap_or_else(|_payload| self.broken(&panicked_at()))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
@@ -209,10 +210,10 @@ impl MeteredBody {
     }
 
     /// What a panic leaves behind is not touched again: nothing but the end of the answer goes out.
-    fn broken(&mut self, panic: &str) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+    fn broken(&mut self, at: &str) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         const WHAT: &str = "an error inside Outrigger ended this answer";
         self.ready.clear();
-        tell_panic(&self.ground, self.id, "answer", panic);
+        tell_panic(&self.ground, self.id, "answer", at);
         if self.live.is_some() {
             return self.cut(Code::Internal, Ending::Broken, WHAT);
         }

@@ -28,7 +28,7 @@ pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Refusal, Stop};
 
 use crate::meters::Registry;
-use crate::process::{ProcessEvent, tell};
+use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
 use crate::units::{
@@ -137,7 +137,7 @@ pub async fn serve(
         poll_fn(
             |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| trip.as_mut().poll(cx))) {
                 Ok(poll) => poll.map(Ok),
-                Err(payload) => Poll::Ready(Err(text_of(payload.as_ref()))),
+                Err(_payload) => Poll::Ready(Err(panicked_at())),
             },
         );
     let panic = match caught.await {
@@ -226,19 +226,12 @@ async fn unless_cut<T>(
     .await
 }
 
-fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
-}
-
-fn tell_panic(ground: &Ground, id: RequestId, place: &'static str, text: &str) {
+/// What a panic says is nobody's: it may quote a prompt.
+fn tell_panic(ground: &Ground, id: RequestId, place: &'static str, at: &str) {
     ground.registry.process().panicked();
     tell(ProcessEvent::PanicCaught {
         place,
         request_id: id,
-        text,
+        at,
     });
 }

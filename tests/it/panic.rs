@@ -1,7 +1,13 @@
 //! A panic ends one trip, once: 500 if nothing has left yet, a cut if the head has; one record, nothing held, and every
 //! other connection goes on. Panics are provoked through the clock, which almost every step of a trip reads.
 
-use outrigger::host::{self, JoinHandle};
+use std::process::Command;
+
+use outrigger::app::{Logging, Options, Sidecar, Source, control};
+use outrigger::host::{self, JoinHandle, Signal, Signals};
+use outrigger::process::{panicked_at, watch_panics};
+use outrigger::spine::{LogFormat, log};
+use tokio::sync::mpsc;
 
 use crate::stage::{
     Caller, END, PLAIN, Peer, STREAM, Stage, Talk, Upstream, WHOLE, chat, chunk, json, messages,
@@ -139,4 +145,59 @@ async fn begin(stage: &Stage, talk: &Talk) -> (Caller, Peer) {
     peer.send(&chunk(&talk.events[0])).await;
     caller.sees("piece-01").await;
     (caller, peer)
+}
+
+/// What a slicing panic would print.
+const PROMPT: &str = "écoute: a prompt of a tenant";
+
+#[test]
+#[ignore = "the other half of the next test: it changes what all panics of its process say"]
+fn the_process_that_panics() {
+    watch_panics();
+    for _ in 0..2 {
+        let end = PROMPT.len().min(1);
+        let caught = std::panic::catch_unwind(|| PROMPT[..end].len());
+        assert!(caught.is_err());
+        let at = panicked_at();
+        assert!(at.starts_with("tests/it/panic.rs:"), "{at}");
+        assert_eq!(panicked_at(), "an unknown place", "said once");
+    }
+}
+
+#[test]
+fn a_panic_says_where_it_was_and_not_what_it_says() {
+    let out = Command::new(std::env::current_exe().expect("this test"))
+        .args(["panic::the_process_that_panics", "--exact"])
+        .args(["--ignored", "--nocapture"])
+        .output()
+        .expect("a process");
+    let err = String::from_utf8(out.stderr).expect("a text");
+    assert!(out.status.success(), "{err}");
+    let said = err.lines().filter(|line| {
+        line.starts_with(
+            "error: thread `panic::the_process_that_panics` panicked at tests/it/panic.rs:",
+        )
+    });
+    assert_eq!(said.count(), 2, "{err}");
+    assert!(!err.contains("prompt"), "{err}");
+}
+
+#[tokio::test]
+async fn a_task_that_must_not_end_ends_the_process_after_the_drain() {
+    let text = "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"off\"\nadmin = \"off\"\n\
+        [drain]\nidle = \"1ms\"\n[upstreams.openai]\ndialect = \"openai\"\nurl = \"http://127.0.0.1:9\"\n";
+    let (queue, _writer) = log(10, LogFormat::Json);
+    let prepared = Sidecar::prepare(Options::new(Source::Text("test", text.to_owned())));
+    let mut sidecar = prepared
+        .expect("a good configuration")
+        .start(&Logging::over(queue))
+        .expect("a sidecar");
+    assert!(sidecar.ended.try_recv().is_err(), "all is well");
+    let (ended, ends) = mpsc::channel(1);
+    sidecar.ended = ends;
+    ended.try_send("proxy-listener").expect("room");
+    let mut signals = Signals::listen(&[Signal::User2]).expect("signals");
+    let error = control(sidecar, &mut signals).await.expect_err("an end");
+    assert_eq!(error.exit_code(), 70, "{error}");
+    assert!(error.to_string().contains("proxy-listener"), "{error}");
 }
