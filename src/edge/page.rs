@@ -17,8 +17,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-/// How long one connection may stay; scrapers come back.
-const LONGEST: Duration = Duration::from_mins(5);
+/// How long one connection may stay: scrapers come back, and who does not read its answer gives the place back.
+const LONGEST: Duration = Duration::from_mins(1);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// A whole answer.

@@ -29,4 +29,6 @@ mod serve;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod tls;
