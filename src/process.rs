@@ -141,16 +141,6 @@ pub enum ProcessEvent<'a> {
         /// How many.
         count: usize,
     },
-    /// Lines of the request log were dropped; the meters say whose.
-    LogDropped {
-        /// How many since the last such line.
-        count: u64,
-    },
-    /// The request log cannot be written.
-    LogFailed {
-        /// Why.
-        why: &'a dyn fmt::Display,
-    },
 }
 
 /// Where a listener listens.
@@ -243,8 +233,6 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::TrustRoots { source, count } => {
             info!(target: TARGET, source, count, "trust roots loaded");
         }
-        E::LogDropped { count } => warn!(target: TARGET, count, "request log lines dropped"),
-        E::LogFailed { why } => error!(target: TARGET, %why, "request log cannot be written"),
     }
 }
 
