@@ -49,7 +49,7 @@ pub struct MeteredBody {
     inner: Incoming,
     /// Bytes that go out before the next frame is asked for.
     ready: VecDeque<Bytes>,
-    filter: Option<UsageChunkFilter>,
+    filter: Option<Box<UsageChunkFilter>>,
     /// What the filter just passed; kept for its capacity.
     passed: Vec<Bytes>,
     /// Gone when the trip has ended.
@@ -73,7 +73,7 @@ impl MeteredBody {
         mut run: Box<Run>,
         inner: Incoming,
         line: Line,
-        filter: Option<UsageChunkFilter>,
+        filter: Option<Box<UsageChunkFilter>>,
         patience: Duration,
     ) -> Self {
         run.commits();

@@ -67,7 +67,8 @@ impl Dialer {
         loop {
             let (mut line, reused) = match self.pool.take(pass.key()) {
                 Some(line) => (line, true),
-                None => (self.open(&pass).await?, false),
+                // Boxed, because it is rare and large: every trip would carry room for it.
+                None => (Box::pin(self.open(&pass)).await?, false),
             };
             if !is_ready(&mut line, reused).await {
                 if reused {

@@ -32,7 +32,7 @@ use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
     pub(super) line: Line,
-    pub(super) filter: Option<UsageChunkFilter>,
+    pub(super) filter: Option<Box<UsageChunkFilter>>,
     pub(super) method: Method,
     /// How long the upstream may be silent between two pieces.
     pub(super) patience: Duration,
@@ -60,7 +60,7 @@ pub(super) async fn forward(
     }
     let meter = meter(&response, upstream.dialect, endpoint);
     run.answered(&response, meter);
-    let filter = (hides_usage && run.is_metered_stream()).then(UsageChunkFilter::default);
+    let filter = (hides_usage && run.is_metered_stream()).then(Box::<UsageChunkFilter>::default);
     Ok(Answer {
         response,
         line,
