@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::simulator::Script;
+
 /// A sidecar that makes the tenant the spine of everything an AI agent does.
 #[derive(Debug, Parser)]
 #[command(
@@ -157,12 +159,14 @@ pub(super) struct Simulate {
     /// Serve callers without a credential too
     #[arg(long)]
     pub(super) open: bool,
-    /// How long before each answer begins, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub(super) latency_ms: u64,
-    /// How long between two chunks of a stream, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub(super) pace_ms: u64,
+    /// How every answer is: words such as `slow-20ms`, `pace-5ms`, `chunks-50`, `fault-429`, `fault-stall`, joined by `+`
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) script: Script,
 }
 
 #[derive(Args, Debug)]

@@ -15,7 +15,7 @@ use crate::app::{
 use crate::config::{Severity, render};
 use crate::host::{Signal, Signals, hardening, tasks};
 use crate::process::{ProcessEvent, tell, watch_panics};
-use crate::simulator::{Credentials, Pace, Script};
+use crate::simulator::{Credentials, Script};
 use crate::snapshot::{Overlay, digest};
 use crate::units::{Secret, TenantId};
 
@@ -366,15 +366,9 @@ fn hex(bytes: &[u8]) -> String {
 
 pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {
     watch_panics();
-    let mut script = Script {
-        latency: Duration::from_millis(simulate.latency_ms),
-        ..Script::default()
-    };
+    let mut script = simulate.script;
     if simulate.open {
         script.credentials = Credentials::Optional;
-    }
-    if simulate.pace_ms > 0 {
-        script.pace = Pace::Every(Duration::from_millis(simulate.pace_ms));
     }
     let runtime = tasks::runtime(tasks::default_workers())?;
     hardening::raise_descriptors()?;

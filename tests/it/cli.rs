@@ -177,3 +177,26 @@ fn the_simulator_serves_on_its_own() {
     let listed = place.shell(&format!("curl -s {url}"));
     assert!(listed.out.contains("\"object\":\"list\""), "{listed:?}");
 }
+
+#[test]
+fn the_simulator_makes_the_faults_it_is_told() {
+    let place = Place::new();
+    let faulty = "fault-529+slow-1ms";
+    let served = place.serve(&[
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--open",
+        "--script",
+        faulty,
+    ]);
+    let url = format!("http://{}/v1/messages", served.at("simulator"));
+    let head = "-H 'anthropic-version: 2023-06-01' -H 'content-type: application/json'";
+    let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
+    let asked = place.shell(&format!("curl -s {head} -d '{body}' {url}"));
+    assert!(asked.out.contains("overloaded_error"), "{asked:?}");
+
+    let ended = place.run(&["simulate", "--script", "fault-maybe"]);
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(ended.err.contains("fault-maybe"), "{ended:?}");
+}
