@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-/// The nine words of the trip, in order. They name the files of `trip/`, the metric label `phase`
-/// and the log field `ended_in`.
+/// The nine words of the trip, in order. They name the files of `trip/` and the values of the log field
+/// `ended_in`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// The connection, its head guard and what the listener proves.
