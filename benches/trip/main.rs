@@ -139,6 +139,10 @@ struct Args {
     #[arg(long)]
     rate: Option<u32>,
 
+    /// Shorten all other phases, to look at plain requests with a profiler
+    #[arg(long)]
+    mostly_plain: bool,
+
     /// Which subjects to measure
     #[arg(long, value_delimiter = ',', default_value = "direct,bare,outrigger")]
     only: Vec<Kind>,
@@ -205,6 +209,7 @@ impl Args {
             connections: self.connections.clamp(1, traffic::SLOTS),
             streams: self.streams.clamp(1, traffic::SLOTS),
             rate: self.rate,
+            mostly_plain: self.mostly_plain,
             starts: 9,
             traced_requests: 250,
             traced_streams: 10,

@@ -29,6 +29,8 @@ pub(crate) struct Shape {
     pub(crate) connections: usize,
     pub(crate) streams: usize,
     pub(crate) rate: Option<u32>,
+    /// Whether the plain phase is all that matters: the others become a twentieth as long.
+    pub(crate) mostly_plain: bool,
     /// Fresh processes started to time the first answer.
     pub(crate) starts: usize,
     /// Plain requests per connection while strace counts.
@@ -56,7 +58,7 @@ impl Shape {
         Load {
             ask: Ask::Stream,
             connections: self.streams,
-            slice: self.phase / SLICES,
+            slice: self.other_phase() / SLICES,
             interval: None,
         }
     }
@@ -65,9 +67,13 @@ impl Shape {
         Load {
             ask: Ask::Plain,
             connections: 1,
-            slice: self.phase / SLICES / 2,
+            slice: self.other_phase() / SLICES / 2,
             interval: None,
         }
+    }
+
+    fn other_phase(&self) -> Duration {
+        self.phase / if self.mostly_plain { 20 } else { 1 }
     }
 }
 

@@ -142,7 +142,7 @@ impl Prepared {
 
     /// The compiled snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.live.take()
+        self.live.take().to_owner()
     }
 
     /// Whether there are request lines, whatever the configuration says (`run`).

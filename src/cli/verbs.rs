@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::args::{self, CheckFormat, KeysVerb};
@@ -17,6 +16,7 @@ use crate::host::{Signal, Signals, hardening, tasks};
 use crate::process::{ProcessEvent, tell, watch_panics};
 use crate::simulator::{Credentials, Script};
 use crate::snapshot::{Overlay, digest};
+use crate::trip::Total;
 use crate::units::{Secret, TenantId};
 
 /// Data goes to standard output.
@@ -165,13 +165,12 @@ pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
 }
 
 fn summary(tenant: &TenantId, totals: &crate::trip::Totals) {
-    let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     complain(&format!(
         "outrigger: tenant {tenant}: {}, {} refused, {} input and {} output tokens",
-        count(read(&totals.requests), "request"),
-        read(&totals.refused),
-        read(&totals.input),
-        read(&totals.output),
+        count(totals.of(Total::Requests), "request"),
+        totals.of(Total::Refused),
+        totals.of(Total::Input),
+        totals.of(Total::Output),
     ));
 }
 

@@ -24,12 +24,11 @@ pub(super) async fn connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let door = Arc::new(Door::default());
+    let door = Arc::new(Door::new(Arc::clone(&doorway.ground)));
     let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(&door));
-    let ground = Arc::clone(&doorway.ground);
     let service = service_fn(move |request| {
-        let (ground, door) = (Arc::clone(&ground), Arc::clone(&door));
-        async move { Ok::<_, Infallible>(serve(ground, door, request).await) }
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(serve(door, request).await) }
     });
     // Somebody who connects while the sidecar drains is served once.
     let keep_alive = *stage.borrow_and_update() == Stage::Open;

@@ -7,14 +7,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{Compiled, Snapshot};
-use crate::units::{Boot, Wall};
+use crate::units::{Boot, Sharded, Wall};
 
 /// The current snapshot, and the story of the last reload.
 pub struct Live {
-    current: ArcSwap<Snapshot>,
+    /// The same snapshot in every place.
+    current: Sharded<ArcSwap<Arc<Snapshot>>>,
     generation: AtomicU64,
     rejected: Mutex<Option<Rejected>>,
     published: Mutex<Published>,
+}
+
+/// A hold on a snapshot. Cloning it counts on a line of this thread's, not on the snapshot's own, which every request
+/// of every thread would write.
+#[derive(Clone, Debug)]
+pub struct Held(Arc<Arc<Snapshot>>);
+
+impl Held {
+    /// Without a [`Live`], as in tests.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Arc::new(snapshot))
+    }
+
+    /// The snapshot, to keep beyond a request.
+    pub fn to_owner(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 /// When the running snapshot was published.
@@ -39,15 +65,15 @@ impl Live {
         let snapshot = first.adopt(now);
         Arc::new(Self {
             generation: AtomicU64::new(snapshot.generation),
-            current: ArcSwap::from(snapshot),
+            current: Sharded::new(|| ArcSwap::from_pointee(Arc::clone(&snapshot))),
             rejected: Mutex::new(None),
             published: Mutex::new(Published { at: wall }),
         })
     }
 
     /// The snapshot of one request: taken once, kept to its end.
-    pub fn take(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+    pub fn take(&self) -> Held {
+        Held(self.current.mine().load_full())
     }
 
     /// The generation the next snapshot gets.
@@ -60,7 +86,9 @@ impl Live {
     /// Makes a compiled snapshot the current one. Limits change size in place; nothing spent is forgotten.
     pub fn publish(&self, compiled: Compiled, now: Boot, wall: Wall) -> Arc<Snapshot> {
         let snapshot = compiled.adopt(now);
-        self.current.store(Arc::clone(&snapshot));
+        for place in self.current.iter() {
+            place.store(Arc::new(Arc::clone(&snapshot)));
+        }
         *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self
             .published

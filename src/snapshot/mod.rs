@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use accounts::Accounts;
 pub use compile::{Compiled, Overlay, World, compile};
 pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
-pub use live::{Live, Published, Rejected};
+pub use live::{Held, Live, Published, Rejected};
 pub use pattern::Pattern;
 pub use policy::{ModelRules, OpenList, Origin, Policy, Rule, Ruled};
 pub use tenant::{Standing, Tenant};
@@ -68,6 +68,11 @@ impl Route {
     /// The upstream.
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
+    }
+
+    /// The upstream, and the end of the route.
+    pub fn into_upstream(self) -> Arc<Upstream> {
+        self.upstream
     }
 }
 

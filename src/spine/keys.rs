@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 
 use super::Spine;
 use crate::limits::Hold;
-use crate::snapshot::{Route, Snapshot, Upstream, UpstreamOrigin};
+use crate::snapshot::{Held, Route, Upstream, UpstreamOrigin};
 use crate::units::TenantId;
 
 /// Names the connections that this tenant may use to reach this origin.
@@ -40,23 +40,23 @@ impl std::hash::Hash for PoolKey {
 /// Nothing leaves without one:
 /// ```compile_fail
 /// # use outrigger::{spine::{Pass, Spine}, snapshot::Route};
-/// fn unadmitted(spine: &Spine, route: &Route) -> Pass { spine.pass(route) }
+/// fn unadmitted(spine: &Spine, route: Route) -> Pass { spine.pass(route) }
 /// ```
 /// ```
 /// # use outrigger::{spine::{Pass, Spine}, snapshot::Route, limits::Hold};
-/// fn admitted(spine: &Spine, hold: &Hold, route: &Route) -> Pass { spine.pass(hold, route) }
+/// fn admitted(spine: &Spine, hold: &Hold, route: Route) -> Pass { spine.pass(hold, route) }
 /// ```
 #[derive(Debug)]
 pub struct Pass {
     key: PoolKey,
     upstream: Arc<Upstream>,
-    snapshot: Arc<Snapshot>,
+    snapshot: Held,
 }
 
 impl Spine {
     /// The pass of a request that was admitted (`hold`) and routed.
-    pub fn pass(&self, _hold: &Hold, route: &Route) -> Pass {
-        let upstream = Arc::clone(route.upstream());
+    pub fn pass(&self, _hold: &Hold, route: Route) -> Pass {
+        let upstream = route.into_upstream();
         let origin = Arc::clone(&upstream.origin);
         Pass {
             key: PoolKey {
@@ -64,7 +64,7 @@ impl Spine {
                 origin,
             },
             upstream,
-            snapshot: Arc::clone(&self.snapshot),
+            snapshot: self.snapshot.clone(),
         }
     }
 }

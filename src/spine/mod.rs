@@ -13,24 +13,24 @@ pub use log::{LogFormat, LogQueue, LogWriter, log};
 pub use note::Line;
 
 use crate::meters::TenantMeters;
-use crate::snapshot::{Snapshot, Tenant};
+use crate::snapshot::{Held, Tenant};
 use crate::units::{Boot, RequestId, Wall};
 
 /// A request's tenant, snapshot and id.
 ///
 /// There is no spine without a tenant:
 /// ```compile_fail
-/// # use outrigger::{spine::Spine, snapshot::Snapshot, units::{RequestId, Boot, Wall}};
+/// # use outrigger::{spine::Spine, snapshot::Held, units::{RequestId, Boot, Wall}};
 /// # use std::sync::Arc;
-/// fn open(snapshot: Arc<Snapshot>, id: RequestId, at: (Boot, Wall)) -> Spine {
+/// fn open(snapshot: Held, id: RequestId, at: (Boot, Wall)) -> Spine {
 ///     Spine::open(snapshot, id, at)
 /// }
 /// ```
 /// and with one there is:
 /// ```
-/// # use outrigger::{spine::Spine, snapshot::{Snapshot, Tenant}, units::{RequestId, Boot, Wall}};
+/// # use outrigger::{spine::Spine, snapshot::{Held, Tenant}, units::{RequestId, Boot, Wall}};
 /// # use std::sync::Arc;
-/// fn open(tenant: Arc<Tenant>, snapshot: Arc<Snapshot>, id: RequestId, at: (Boot, Wall)) -> Spine {
+/// fn open(tenant: Arc<Tenant>, snapshot: Held, id: RequestId, at: (Boot, Wall)) -> Spine {
 ///     Spine::open(tenant, snapshot, id, at)
 /// }
 /// ```
@@ -41,7 +41,7 @@ use crate::units::{Boot, RequestId, Wall};
 /// ```
 pub struct Spine {
     tenant: Arc<Tenant>,
-    snapshot: Arc<Snapshot>,
+    snapshot: Held,
     id: RequestId,
     started: Boot,
     started_wall: Wall,
@@ -49,12 +49,7 @@ pub struct Spine {
 
 impl Spine {
     /// Opens a request of `tenant`.
-    pub fn open(
-        tenant: Arc<Tenant>,
-        snapshot: Arc<Snapshot>,
-        id: RequestId,
-        at: (Boot, Wall),
-    ) -> Self {
+    pub fn open(tenant: Arc<Tenant>, snapshot: Held, id: RequestId, at: (Boot, Wall)) -> Self {
         Self {
             tenant,
             snapshot,
@@ -70,7 +65,7 @@ impl Spine {
     }
 
     /// The one snapshot this request sees.
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
+    pub fn snapshot(&self) -> &Held {
         &self.snapshot
     }
 

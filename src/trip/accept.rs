@@ -8,15 +8,15 @@ use std::task::Waker;
 
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 
-use super::Refusal;
 use super::identify::TurnedAway;
+use super::{Ground, Refusal};
 use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
 use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
 
 /// One client connection, as its trips see it.
-#[derive(Debug, Default)]
 pub struct Door {
+    ground: Arc<Ground>,
     fault: Mutex<Option<HeadFault>>,
     busy: AtomicU32,
     begun: AtomicU64,
@@ -46,6 +46,24 @@ fn is_marker(parts: &Parts) -> bool {
 }
 
 impl Door {
+    /// A connection's door, before its first request.
+    pub fn new(ground: Arc<Ground>) -> Self {
+        Self {
+            ground,
+            fault: Mutex::default(),
+            busy: AtomicU32::default(),
+            begun: AtomicU64::default(),
+            next: Mutex::default(),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// What all trips share. Trips reach it through their connection's door: its count of owners is changed by all
+    /// threads, a door's mostly by one.
+    pub fn ground(&self) -> &Arc<Ground> {
+        &self.ground
+    }
+
     /// Notes the guard's verdict on this connection; the first one stays.
     pub fn condemn(&self, fault: HeadFault) {
         let mut held = self.fault.lock().unwrap_or_else(PoisonError::into_inner);

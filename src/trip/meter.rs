@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::record::Run;
-use super::{Ground, tell_panic};
+use super::{Door, tell_panic};
 use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
 use crate::upstream::Line;
@@ -55,7 +55,7 @@ pub struct MeteredBody {
     /// Gone when the trip has ended.
     live: Option<Live>,
     /// For what a panic leaves to be told.
-    ground: Arc<Ground>,
+    door: Arc<Door>,
     id: RequestId,
     patience: Duration,
     /// When the silence becomes too long; `None` while something comes.
@@ -77,7 +77,7 @@ impl MeteredBody {
         patience: Duration,
     ) -> Self {
         run.commits();
-        let (ground, id) = (Arc::clone(run.ground()), run.spine().id());
+        let (door, id) = (Arc::clone(run.door()), run.spine().id());
         let live = Some(Live { run, line });
         Self {
             inner,
@@ -85,7 +85,7 @@ impl MeteredBody {
             filter,
             passed: Vec::new(),
             live,
-            ground,
+            door,
             id,
             patience,
             deadline: None,
@@ -213,7 +213,7 @@ impl MeteredBody {
     fn broken(&mut self, at: &str) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         const WHAT: &str = "an error inside Outrigger ended this answer";
         self.ready.clear();
-        tell_panic(&self.ground, self.id, "answer", at);
+        tell_panic(self.door.ground(), self.id, "answer", at);
         if self.live.is_some() {
             return self.cut(Code::Internal, Ending::Broken, WHAT);
         }

@@ -17,7 +17,7 @@ mod stop;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use http::{Request, Response};
@@ -32,7 +32,7 @@ use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
 use crate::units::{
-    Clock, Code, Counted, Ending, Endpoint, IdSource, Phase, RequestId, Usage, Wall,
+    Clock, Code, Counted, Ending, Endpoint, IdSource, Phase, RequestId, Sharded, Usage, Wall,
 };
 use crate::upstream::Dialer;
 use record::Run;
@@ -59,26 +59,42 @@ pub struct Ground {
 
 /// What all trips of the process together came to; `run` says it in one line.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct Totals(Sharded<[AtomicU64; 4]>);
+
+/// What is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
     /// Trips that ended.
-    pub requests: AtomicU64,
+    Requests,
     /// Of these, refused by the sidecar.
-    pub refused: AtomicU64,
+    Refused,
     /// Input tokens.
-    pub input: AtomicU64,
+    Input,
     /// Output tokens.
-    pub output: AtomicU64,
+    Output,
 }
 
 impl Totals {
+    /// What it came to.
+    pub fn of(&self, total: Total) -> u64 {
+        let parts = self.0.iter();
+        parts
+            .map(|part| part[total as usize].load(Ordering::Relaxed))
+            .sum()
+    }
+
     fn add(&self, ending: Ending, usage: Option<Counted<Usage>>) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mine = self.0.mine();
+        let add = |total: Total, amount| {
+            mine[total as usize].fetch_add(amount, Ordering::Relaxed);
+        };
+        add(Total::Requests, 1);
         if ending == Ending::Refused {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            add(Total::Refused, 1);
         }
         if let Some(usage) = usage.map(Counted::value) {
-            self.input.fetch_add(usage.input, Ordering::Relaxed);
-            self.output.fetch_add(usage.output, Ordering::Relaxed);
+            add(Total::Input, usage.input);
+            add(Total::Output, usage.output);
         }
     }
 }
@@ -87,28 +103,37 @@ impl Totals {
 #[derive(Debug, Default)]
 pub struct Shutdown {
     cutting: AtomicBool,
-    open: AtomicUsize,
+    trips: Sharded<Trips>,
+}
+
+/// A trip may begin on one thread and end on another: only the sums say anything.
+#[derive(Debug, Default)]
+struct Trips {
     begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Shutdown {
     /// How many trips are under way.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        // The ends first: a trip that ends meanwhile counts as open, and never the other way round.
+        let parts = self.trips.iter();
+        let ended: u64 = parts.map(|trips| trips.ended.load(Ordering::Acquire)).sum();
+        usize::try_from(self.begun().saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
     /// How many trips there have been; tells whether anything happened between two looks.
     pub fn begun(&self) -> u64 {
-        self.begun.load(Ordering::Relaxed)
+        let parts = self.trips.iter();
+        parts.map(|trips| trips.begun.load(Ordering::Acquire)).sum()
     }
 
     fn enter(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.trips.mine().begun.fetch_add(1, Ordering::AcqRel);
     }
 
     fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.trips.mine().ended.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The deadline has passed: every running answer ends now. Whoever drives a connection polls it once more.
@@ -123,15 +148,12 @@ impl Shutdown {
 }
 
 /// Serves one request. Never fails: whatever goes wrong is an answer, and exactly one record.
-pub async fn serve(
-    ground: Arc<Ground>,
-    door: Arc<Door>,
-    request: Request<Incoming>,
-) -> Response<OutBody> {
+pub async fn serve(door: Arc<Door>, request: Request<Incoming>) -> Response<OutBody> {
+    let ground = door.ground();
     let wall = ground.clock.wall();
     let id = ground.ids.next(wall);
     let opened = AtomicBool::new(false);
-    let mut trip = std::pin::pin!(trip(&ground, &door, request, (id, wall), &opened));
+    let mut trip = std::pin::pin!(trip(&door, request, (id, wall), &opened));
     // A panic ends this trip and nothing else. Its record is written while the stack unwinds, by the run's drop.
     let caught =
         poll_fn(
@@ -144,7 +166,7 @@ pub async fn serve(
         Ok(response) => return response,
         Err(panic) => panic,
     };
-    tell_panic(&ground, id, "trip", &panic);
+    tell_panic(ground, id, "trip", &panic);
     if !opened.load(Ordering::Relaxed) {
         let nobody = identify::TurnedAway {
             refusal: Refusal::new(Code::Internal, ""),
@@ -152,18 +174,18 @@ pub async fn serve(
             endpoint: Endpoint::Other,
             phase: Phase::Accept,
         };
-        Run::of_nobody(&ground, &door, ground.live.take(), (id, wall), &nobody).breaks();
+        Run::of_nobody(&door, ground.live.take(), (id, wall), &nobody).breaks();
     }
     respond::internal(id)
 }
 
 async fn trip(
-    ground: &Arc<Ground>,
     door: &Arc<Door>,
     request: Request<Incoming>,
     id: (RequestId, Wall),
     opened: &AtomicBool,
 ) -> Response<OutBody> {
+    let ground = door.ground();
     let snapshot = ground.live.take();
     let (parts, body) = request.into_parts();
     let known = accept::accept(&snapshot, door, &parts)
@@ -171,12 +193,12 @@ async fn trip(
     let identify::Known { tenant, spent } = match known {
         Ok(known) => known,
         Err(turned_away) => {
-            let run = Run::of_nobody(ground, door, snapshot, id, &turned_away);
+            let run = Run::of_nobody(door, snapshot, id, &turned_away);
             opened.store(true, Ordering::Relaxed);
             return respond::turn_away(run, &turned_away);
         }
     };
-    let mut run = Run::open(ground, door, tenant, snapshot, id, &parts.headers);
+    let mut run = Run::open(door, tenant, snapshot, id, &parts.headers);
     opened.store(true, Ordering::Relaxed);
     run.enter(Phase::Peek);
     let asking = match accept::aim(run.snapshot(), parts, spent) {

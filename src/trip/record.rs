@@ -15,7 +15,7 @@ use super::identify::TurnedAway;
 use super::{Door, Ground, Refusal};
 use crate::limits::{Account, Hold};
 use crate::meters::Direction;
-use crate::snapshot::{Policy, Rule, Snapshot, Tenant, Upstream};
+use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Line, Spine};
 use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage, Wall};
 use crate::upstream::Sent;
@@ -25,7 +25,6 @@ use crate::wire::dialect::tally::Meter;
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
 /// Boxed from the start, since it is handed on from the steps to the answer's body.
 pub(super) struct Run {
-    ground: Arc<Ground>,
     door: Arc<Door>,
     spine: Spine,
     phase: Phase,
@@ -99,14 +98,13 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 impl Run {
     /// A trip of a known tenant.
     pub(super) fn open(
-        ground: &Arc<Ground>,
         door: &Arc<Door>,
         tenant: Arc<Tenant>,
-        snapshot: Arc<Snapshot>,
+        snapshot: Held,
         id: (RequestId, Wall),
         headers: &HeaderMap,
     ) -> Box<Self> {
-        let mut run = Self::start(ground, door, tenant, snapshot, id);
+        let mut run = Self::start(door, tenant, snapshot, id);
         let retry = headers.get(RETRY_COUNT);
         run.question.retry = retry
             .and_then(|count| count.to_str().ok())
@@ -116,33 +114,31 @@ impl Run {
 
     /// A trip of nobody, to be refused.
     pub(super) fn of_nobody(
-        ground: &Arc<Ground>,
         door: &Arc<Door>,
-        snapshot: Arc<Snapshot>,
+        snapshot: Held,
         id: (RequestId, Wall),
         away: &TurnedAway,
     ) -> Box<Self> {
         let nobody = Arc::clone(snapshot.nobody());
-        let mut run = Self::start(ground, door, nobody, snapshot, id);
+        let mut run = Self::start(door, nobody, snapshot, id);
         run.endpoint = away.endpoint;
         run.phase = away.phase;
         run
     }
 
     fn start(
-        ground: &Arc<Ground>,
         door: &Arc<Door>,
         tenant: Arc<Tenant>,
-        snapshot: Arc<Snapshot>,
+        snapshot: Held,
         (id, wall): (RequestId, Wall),
     ) -> Box<Self> {
+        let ground = door.ground();
         let at = (ground.clock.boot(), wall);
         let spine = Spine::open(tenant, snapshot, id, at);
         spine.meters().opened();
         door.enter();
         ground.shutdown.enter();
         Box::new(Self {
-            ground: Arc::clone(ground),
             door: Arc::clone(door),
             spine,
             phase: Phase::Accept,
@@ -163,7 +159,11 @@ impl Run {
     }
 
     pub(super) fn ground(&self) -> &Arc<Ground> {
-        &self.ground
+        self.door.ground()
+    }
+
+    pub(super) fn door(&self) -> &Arc<Door> {
+        &self.door
     }
 
     pub(super) fn spine(&self) -> &Spine {
@@ -199,7 +199,7 @@ impl Run {
     }
 
     pub(super) fn now(&self) -> Boot {
-        self.ground.clock.boot()
+        self.ground().clock.boot()
     }
 
     pub(super) fn until(&self, when: Boot) -> Duration {
@@ -404,7 +404,7 @@ impl Drop for Run {
             let spent = usage.map(Counted::value).unwrap_or_default();
             hold.settle(now, spent.input, spent.output);
         }
-        self.ground.totals.add(ending, usage);
+        self.ground().totals.add(ending, usage);
         let meters = self.spine.meters();
         meters.request(self.endpoint, ending);
         if let Some(code) = self.code {
@@ -425,11 +425,11 @@ impl Drop for Run {
         meters.bytes(Direction::Request, self.sent.bytes());
         meters.bytes(Direction::Response, self.answer.bytes);
         meters.closed();
-        if let Some(log) = &self.ground.log {
+        if let Some(log) = &self.ground().log {
             log.note(&self.spine, now, |line| self.facts(line, ending, usage));
         }
         self.door.leave();
-        self.ground.shutdown.leave();
+        self.ground().shutdown.leave();
     }
 }
 

@@ -6,6 +6,7 @@ pub mod code;
 pub mod endpoint;
 pub mod ids;
 pub mod secret;
+pub mod sharded;
 pub mod tokens;
 pub mod words;
 
@@ -14,5 +15,6 @@ pub use code::{Blame, Code};
 pub use endpoint::Endpoint;
 pub use ids::{IdError, IdSource, RequestId, TenantId, UpstreamName};
 pub use secret::Secret;
+pub use sharded::Sharded;
 pub use tokens::{Counted, Tokens, Usage};
 pub use words::{Dialect, Ending, Phase};

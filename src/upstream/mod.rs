@@ -61,14 +61,14 @@ impl Dialer {
     ///
     /// # Errors
     /// [`Fault`]: the name, the connection, TLS, the time or the answer.
-    pub async fn send(&self, pass: Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
+    pub async fn send(&self, pass: &Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
         let mut request = request;
         let deadline = Instant::now() + pass.upstream().patience.first_byte;
         loop {
             let (mut line, reused) = match self.pool.take(pass.key()) {
                 Some(line) => (line, true),
                 // Boxed, because it is rare and large: every trip would carry room for it.
-                None => (Box::pin(self.open(&pass)).await?, false),
+                None => (Box::pin(self.open(pass)).await?, false),
             };
             if !is_ready(&mut line, reused).await {
                 if reused {

@@ -13,6 +13,7 @@ use outrigger::app::{Logging, Options, Sidecar, Source};
 use outrigger::host::{ProcessFacts, SystemIds};
 use outrigger::limits::{Account, Dimension};
 use outrigger::spine::{LogFormat, log};
+use outrigger::trip::Total;
 use outrigger::units::{Boot, Clock, TenantId, Wall};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -240,9 +241,9 @@ impl Stage {
     /// each was counted once, and that nothing is held.
     pub(crate) async fn ended(&self, since: usize) {
         let ended = u64::try_from(self.lines + since).expect("few lines");
-        let totals = &self.sidecar.ground.totals.requests;
+        let totals = &self.sidecar.ground.totals;
         until("the end of the trip", || {
-            totals.load(Ordering::Relaxed) >= ended
+            totals.of(Total::Requests) >= ended
         })
         .await;
         self.at_rest().await;
@@ -254,7 +255,7 @@ impl Stage {
             ended,
             "counted once"
         );
-        assert_eq!(totals.load(Ordering::Relaxed), ended);
+        assert_eq!(totals.of(Total::Requests), ended);
     }
 
     /// Waits until no connection to the upstream is open but those that rest in the pool.

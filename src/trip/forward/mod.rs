@@ -44,16 +44,16 @@ pub(super) async fn forward(
     admitted: Admitted,
     route: Route,
 ) -> Result<Answer, Stop> {
-    let pass = run.spine().pass(&admitted.hold, &route);
+    let pass = run.spine().pass(&admitted.hold, route);
     run.holds(admitted.hold);
-    let upstream = route.upstream();
+    let upstream = pass.upstream();
     let method = allowed.asking.parts.method.clone();
     let endpoint = allowed.asking.target.endpoint;
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
     let request = outgoing(run, allowed, upstream)?;
     run.leaves(key_source(upstream, request.headers()));
-    let sent = run.ground().dialer.send(pass, request);
+    let sent = run.ground().dialer.send(&pass, request);
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Broken("the upstream switched protocols unasked").into());

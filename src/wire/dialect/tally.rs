@@ -3,8 +3,8 @@
 
 use crate::units::{Counted, Dialect, Endpoint, Tokens, Usage};
 use crate::wire::json_scan::{self, PathId, Rules};
-use running::Running;
 pub(super) use running::{Answer, Fact};
+use running::{Running, Said};
 
 mod chat;
 mod named;
@@ -19,7 +19,8 @@ pub struct Meter {
 
 #[derive(Debug)]
 enum Source {
-    Json(Box<json_scan::Scanner>),
+    /// One document; its scanner is made when it does not come in one piece.
+    Json(Option<Box<json_scan::Scanner>>),
     Chat(Box<chat::Chat>),
     Named(Box<named::Named>),
 }
@@ -27,10 +28,9 @@ enum Source {
 impl Meter {
     /// A meter of an answer that is one JSON document.
     pub fn json(dialect: Dialect, endpoint: Endpoint) -> Self {
-        let scanner = json_scan::Scanner::new(&Answer::of(dialect).paths, Rules::LENIENT);
         Self {
             tally: Tally::new(dialect, endpoint),
-            source: Source::Json(Box::new(scanner)),
+            source: Source::Json(None),
         }
     }
 
@@ -209,10 +209,13 @@ impl Tally {
         !matches!(self.endpoint, Endpoint::Embeddings | Endpoint::Moderations)
     }
 
-    fn json(&mut self, scanner: &mut json_scan::Scanner, bytes: &[u8]) {
-        if self.broken || self.finished {
+    fn json(&mut self, scanner: &mut Option<Box<json_scan::Scanner>>, bytes: &[u8]) {
+        if self.broken || self.finished || (scanner.is_none() && self.skim(bytes)) {
             return;
         }
+        let paths = &Answer::of(self.dialect).paths;
+        let scanner =
+            scanner.get_or_insert_with(|| Box::new(json_scan::Scanner::new(paths, Rules::LENIENT)));
         if scanner.push(bytes).is_err() {
             self.broken = true;
             self.unreadable = 1;
@@ -224,11 +227,33 @@ impl Tally {
         if root.is_some_and(|root| root.value.end > root.value.start) {
             // What follows the document is not looked at.
             let said = self.running.absorb(Answer::of(self.dialect), scan);
-            self.finished = true;
-            self.unreadable = 0;
-            self.final_usage = said.usage;
-            self.error = said.error;
+            self.ends(said);
         }
+    }
+}
+
+impl Tally {
+    /// Reads a document that came in one piece, as most do; whether that is what it was.
+    fn skim(&mut self, bytes: &[u8]) -> bool {
+        let answer = Answer::of(self.dialect);
+        let mut running = Running::default();
+        let mut said = Said::default();
+        let whole = json_scan::skim(&answer.paths, bytes, &mut |path, seen| {
+            running.take(answer, path, seen, &mut said);
+        });
+        if let Some(text_bytes) = whole {
+            self.output_bytes = text_bytes;
+            self.running = running;
+            self.ends(said);
+        }
+        whole.is_some()
+    }
+
+    fn ends(&mut self, said: Said) {
+        self.finished = true;
+        self.unreadable = 0;
+        self.final_usage = said.usage;
+        self.error = said.error;
     }
 }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 mod paths;
 mod scanner;
+mod skim;
 mod text;
 
 #[doc(hidden)]
@@ -20,6 +21,7 @@ mod tests;
 
 pub use paths::{PathId, Paths};
 pub use scanner::Scanner;
+pub use skim::{Seen, skim};
 pub use text::integer;
 
 /// How strictly a document is read.

@@ -446,7 +446,7 @@ fn token_byte(chunk: &[u8], at: &mut usize) -> Option<u8> {
     chunk.get(*at).copied()
 }
 
-const fn is_space(byte: u8) -> bool {
+pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 

@@ -1,7 +1,7 @@
 //! The insides of strings and numbers: finding the next byte that matters, decoding escapes, telling bulk media.
 //! Must never allocate more than the caller bounds.
 
-use super::paths::MAX_KEY;
+use super::paths::{MAX_KEY, first_word};
 use crate::wire::block;
 
 /// Reads a number's text as a non-negative integer: digits only, so neither `-1` nor `1.0` nor `1e3`; `None` over
@@ -115,6 +115,20 @@ pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
         quote,
         plain,
         first,
+    })
+}
+
+/// As [`end`], for a plain string among the document's last bytes, where there is no room for words of eight.
+#[cold]
+pub(super) fn end_of_last(bytes: &[u8], from: usize) -> Option<End> {
+    let rest = bytes.get(from..).filter(|rest| rest.len() <= 40)?;
+    let at = rest
+        .iter()
+        .position(|&byte| not_plain_byte(byte) != 0 || byte >= 0x80)?;
+    (rest[at] == b'"').then(|| End {
+        quote: from + at,
+        plain: true,
+        first: first_word(&rest[..at]),
     })
 }
 

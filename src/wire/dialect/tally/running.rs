@@ -2,7 +2,7 @@
 //! Must never settle anything; what is final is for the meter to say.
 
 use crate::units::{Dialect, Tokens, Usage};
-use crate::wire::json_scan::{Kind, Paths, Scan};
+use crate::wire::json_scan::{Kind, PathId, Paths, Scan, Seen};
 
 /// The longest model name, tier or id that is kept.
 const NAME_CAP: usize = 256;
@@ -89,36 +89,52 @@ impl Running {
     pub(super) fn absorb(&mut self, answer: &Answer, scan: &Scan) -> Said {
         let mut said = Said::default();
         for member in scan.members() {
-            let Some(&fact) = answer.facts.get(usize::from(member.path.0)) else {
-                continue;
+            let seen = match member.kind {
+                Kind::String => Seen::Text(scan.text(member)),
+                Kind::Number => scan
+                    .integer(member)
+                    .map_or(Seen::Scalar(Kind::Number), Seen::Integer),
+                kind @ (Kind::Object | Kind::Array) => Seen::Container(kind, member.empty),
+                kind @ (Kind::True | Kind::False | Kind::Null) => Seen::Scalar(kind),
             };
-            if member.kind == Kind::Null {
-                continue;
-            }
-            let text = || {
-                let text = (member.kind == Kind::String)
-                    .then(|| scan.text(member))
-                    .flatten();
-                text.filter(|text| text.len() <= NAME_CAP)
-            };
-            match fact {
-                Fact::Root | Fact::Type | Fact::Opening => {}
-                Fact::Model => keep(&mut self.model, text()),
-                Fact::Tier => keep(&mut self.tier, text()),
-                Fact::Id => keep(&mut self.id, text()),
-                Fact::Error => said.error = true,
-                Fact::Usage => said.usage |= member.kind == Kind::Object,
-                Fact::Choices => said.choices = member.kind == Kind::Array && !member.empty,
-                Fact::Finish => said.finish = true,
-                Fact::Input => number(&mut self.input, scan.integer(member)),
-                Fact::Output => number(&mut self.output, scan.integer(member)),
-                Fact::CacheRead => number(&mut self.cache_read, scan.integer(member)),
-                Fact::CacheWrite => number(&mut self.cache_write, scan.integer(member)),
-                Fact::Reasoning => number(&mut self.reasoning, scan.integer(member)),
-                Fact::Total => number(&mut self.total, scan.integer(member)),
-            }
+            self.take(answer, member.path, seen, &mut said);
         }
         said
+    }
+
+    /// Takes over one governed member.
+    #[inline]
+    pub(super) fn take(&mut self, answer: &Answer, path: PathId, seen: Seen<'_>, said: &mut Said) {
+        let Some(&fact) = answer.facts.get(usize::from(path.0)) else {
+            return;
+        };
+        if seen == Seen::Scalar(Kind::Null) {
+            return;
+        }
+        let text = match seen {
+            Seen::Text(text) => text.filter(|text| text.len() <= NAME_CAP),
+            _ => None,
+        };
+        let count = match seen {
+            Seen::Integer(count) => Some(count),
+            _ => None,
+        };
+        match fact {
+            Fact::Root | Fact::Type | Fact::Opening => {}
+            Fact::Model => keep(&mut self.model, text),
+            Fact::Tier => keep(&mut self.tier, text),
+            Fact::Id => keep(&mut self.id, text),
+            Fact::Error => said.error = true,
+            Fact::Usage => said.usage |= matches!(seen, Seen::Container(Kind::Object, _)),
+            Fact::Choices => said.choices = seen == Seen::Container(Kind::Array, false),
+            Fact::Finish => said.finish = true,
+            Fact::Input => number(&mut self.input, count),
+            Fact::Output => number(&mut self.output, count),
+            Fact::CacheRead => number(&mut self.cache_read, count),
+            Fact::CacheWrite => number(&mut self.cache_write, count),
+            Fact::Reasoning => number(&mut self.reasoning, count),
+            Fact::Total => number(&mut self.total, count),
+        }
     }
 
     /// The usage as reported so far, in the one shape; `None` if no number was.
