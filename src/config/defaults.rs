@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
+    HttpVersion, ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage,
+    Trust,
 };
 
 const KIB: u64 = 1024;
@@ -37,6 +38,8 @@ pub const FIXED_TENANT: &str = "default";
 pub const STAMP: Stamp = Stamp::None;
 /// `upstreams.*.trust`.
 pub const TRUST: Trust = Trust::External;
+/// `upstreams.*.http`.
+pub const HTTP: HttpVersion = HttpVersion::Auto;
 /// `upstreams.*.connect_timeout`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// `upstreams.*.first_byte_timeout`.

@@ -9,8 +9,9 @@ use crate::units::{Dialect, Endpoint, Secret, TenantId, UpstreamName};
 use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
-    AdminAddress, AnyOr, Glob, HostName, KeyHash, ListenAddress, LogFormat, OnOff, OrOff,
-    Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
+    OrOff, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl,
+    WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -89,6 +90,8 @@ pub struct Upstream {
     pub stamp: Option<Sited<Stamp>>,
     /// Whether it may see trace headers.
     pub trust: Option<Sited<Trust>>,
+    /// Which HTTP it speaks.
+    pub http: Option<Sited<HttpVersion>>,
     /// Connecting, TLS included.
     pub connect_timeout: Option<Sited<Duration>>,
     /// From the last byte of the request to the head of the answer.
@@ -252,6 +255,7 @@ defaulted!(Listen {
 defaulted!(Upstream {
     stamp: Stamp = STAMP;
     trust: Trust = TRUST;
+    http: HttpVersion = HTTP;
     connect_timeout: Duration = CONNECT_TIMEOUT;
     first_byte_timeout: Duration = FIRST_BYTE_TIMEOUT;
     between_bytes_timeout: Duration = BETWEEN_BYTES_TIMEOUT;

@@ -157,6 +157,7 @@ fn upstream(
     let key = section.get(context, "key");
     let stamp = section.get(context, "stamp");
     let trust = section.get(context, "trust");
+    let http = section.get(context, "http");
     let connect_timeout = section.get(context, "connect_timeout");
     let first_byte_timeout = section.get(context, "first_byte_timeout");
     let between_bytes_timeout = section.get(context, "between_bytes_timeout");
@@ -170,6 +171,7 @@ fn upstream(
         key,
         stamp,
         trust,
+        http,
         connect_timeout,
         first_byte_timeout,
         between_bytes_timeout,

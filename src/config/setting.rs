@@ -12,8 +12,9 @@ use super::section::{Context, Section};
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AdminAddress, AnyOr, Glob, HostName, KeyHash, ListenAddress, LogFormat, OnOff, OrOff,
-    Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
+    OrOff, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl,
+    WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -277,7 +278,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(LogFormat OnOff Permission Proof Stamp StreamUsage Trust);
+worded!(HttpVersion LogFormat OnOff Permission Proof Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

@@ -56,6 +56,15 @@ words! {
         /// One's own: trace headers and baggage go along.
         Internal "internal",
     }
+    /// Which HTTP is spoken with an upstream (`upstreams.*.http`).
+    HttpVersion {
+        /// What the upstream prefers: TLS agrees on it; without TLS it is HTTP/1.1.
+        Auto "auto",
+        /// HTTP/1.1.
+        One "1.1",
+        /// HTTP/2, also without TLS.
+        Two "2",
+    }
     /// Whether something is allowed.
     Permission {
         /// Refused.

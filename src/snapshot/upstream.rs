@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
-use crate::config::values::{Stamp, Trust};
+use crate::config::values::{HttpVersion, Stamp, Trust};
 use crate::units::{Dialect, TenantId, UpstreamName};
 
 /// How to reach an upstream: the part of it that names connections.
@@ -21,6 +21,8 @@ pub struct Origin {
     pub host: Box<str>,
     /// Port.
     pub port: u16,
+    /// What is spoken there.
+    pub http: HttpVersion,
 }
 
 /// How long to wait for an upstream.

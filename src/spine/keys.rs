@@ -85,6 +85,6 @@ impl Pass {
     /// # Errors
     /// Why there are no roots of trust.
     pub fn tls(&self) -> Result<&Arc<ClientConfig>, String> {
-        self.snapshot.trust().client()
+        self.snapshot.trust().client(self.upstream.origin.http)
     }
 }

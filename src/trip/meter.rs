@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::record::Run;
 use super::{Door, tell_panic};
 use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
-use crate::upstream::Line;
+use crate::upstream::{AnswerBody, Line};
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 use crate::wire::error_body;
 
@@ -46,7 +45,7 @@ impl std::error::Error for BodyAbort {}
 
 /// An upstream's answer as it streams through.
 pub struct MeteredBody {
-    inner: Incoming,
+    inner: AnswerBody,
     /// Bytes that go out before the next frame is asked for.
     ready: VecDeque<Bytes>,
     filter: Option<Box<UsageChunkFilter>>,
@@ -71,7 +70,7 @@ impl MeteredBody {
     /// Takes the run over: from here on the body is the trip.
     pub(super) fn new(
         mut run: Box<Run>,
-        inner: Incoming,
+        inner: AnswerBody,
         line: Line,
         filter: Option<Box<UsageChunkFilter>>,
         patience: Duration,
@@ -131,9 +130,8 @@ impl MeteredBody {
                         }
                     }
                 },
-                Poll::Ready(Some(Err(_))) => {
-                    let what = "the upstream broke off its answer";
-                    return self.cut(Code::UpstreamInvalid, Ending::UpstreamFailed, what);
+                Poll::Ready(Some(Err(fault))) => {
+                    return self.cut(fault.code(), Ending::UpstreamFailed, fault.text());
                 }
                 Poll::Ready(None) => self.complete(0),
                 Poll::Pending if self.is_patient(cx) => return Poll::Pending,

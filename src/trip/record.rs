@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::accept::Target;
 use super::decide::Verdict;
@@ -18,7 +17,7 @@ use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Line, Spine};
 use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage, Wall};
-use crate::upstream::Sent;
+use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
 
@@ -263,7 +262,7 @@ impl Run {
     }
 
     /// The answer's head is here.
-    pub(super) fn answered(&mut self, response: &Response<Incoming>, meter: Option<Meter>) {
+    pub(super) fn answered(&mut self, response: &Response<AnswerBody>, meter: Option<Meter>) {
         self.answer.head_at = Some(self.now());
         self.answer.status = Some(response.status());
         self.answer.is_stream = is_event_stream(response.headers());

@@ -108,7 +108,7 @@ codes! {
     QueueFull "queue-full" 429 Tenant true;
     /// Waited in the tenant's queue for as long as its policy allows.
     QueueTimeout "queue-timeout" 429 Tenant true;
-    /// The upstream refused the connection or its name does not resolve.
+    /// The upstream refused the connection or (over HTTP/2) the request, or its name does not resolve.
     UpstreamUnreachable "upstream-unreachable" 502 Upstream true;
     /// TLS with the upstream failed.
     UpstreamTls "upstream-tls" 502 Operator false;

@@ -95,6 +95,26 @@ impl RequestBody {
             sent,
         }
     }
+
+    /// The same body once more, for a request that was not looked at: what is held can be sent again, what the caller
+    /// still sends cannot.
+    pub(super) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Held {
+                next,
+                pieces,
+                left,
+                sent,
+            } => Some(Self::Held {
+                next: next.clone(),
+                pieces: pieces.clone(),
+                left: *left,
+                sent: sent.clone(),
+            }),
+            Self::Streamed { .. } => None,
+        }
+    }
 }
 
 impl Body for RequestBody {

@@ -8,12 +8,18 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use super::Fault;
+use super::http2::{self, Session};
 use super::pool::{Line, Pool};
-use super::{Fault, RequestBody};
+use crate::config::values::HttpVersion;
 use crate::host;
 use crate::spine::Pass;
 
-pub(super) async fn open(pass: &Pass, pool: &Arc<Pool>) -> Result<Line, Fault> {
+pub(super) async fn open(
+    pass: &Pass,
+    pool: &Arc<Pool>,
+    shunned: Option<&Arc<Session>>,
+) -> Result<Line, Fault> {
     let upstream = pass.upstream();
     let origin = &upstream.origin;
     let stream = host::net::connect(&origin.host, origin.port, upstream.patience.connect)
@@ -23,26 +29,26 @@ pub(super) async fn open(pass: &Pass, pool: &Arc<Pool>) -> Result<Line, Fault> {
             host::net::ConnectError::Timeout => Fault::ConnectTimeout,
             other => Fault::Connect(other.to_string()),
         })?;
-    let sender = match &upstream.server_name {
-        None => handshake(stream, pool).await?,
-        Some(name) => {
-            let connector = TlsConnector::from(Arc::clone(pass.tls().map_err(Fault::Tls)?));
-            let stream = connector
-                .connect(name.clone(), stream)
-                .await
-                .map_err(|error| Fault::Tls(error.to_string()))?;
-            handshake(stream, pool).await?
-        }
+    let Some(name) = &upstream.server_name else {
+        return match origin.http {
+            HttpVersion::Auto | HttpVersion::One => alone(stream, pass, pool).await,
+            HttpVersion::Two => shared(stream, pass, pool, shunned).await,
+        };
     };
-    Ok(Line::new(
-        sender,
-        pass.key().clone(),
-        upstream.patience.idle,
-        pool,
-    ))
+    let connector = TlsConnector::from(Arc::clone(pass.tls().map_err(Fault::Tls)?));
+    let connected = connector.connect(name.clone(), stream).await;
+    let stream = connected.map_err(|error| Fault::Tls(error.to_string()))?;
+    match (origin.http, stream.get_ref().1.alpn_protocol()) {
+        (_, Some(b"h2")) => shared(stream, pass, pool, shunned).await,
+        (HttpVersion::Auto | HttpVersion::One, _) => alone(stream, pass, pool).await,
+        // It let the offer pass in silence; RFC 9113 §3.2 wants it to be taken.
+        (HttpVersion::Two, _) => Err(Fault::Tls(
+            "it does not offer HTTP/2; hint: set `http = \"auto\"` for it".to_owned(),
+        )),
+    }
 }
 
-async fn handshake<S>(stream: S, pool: &Arc<Pool>) -> Result<http1::SendRequest<RequestBody>, Fault>
+async fn alone<S>(stream: S, pass: &Pass, pool: &Arc<Pool>) -> Result<Line, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -56,5 +62,22 @@ where
         let _ = connection.await;
         drop(open);
     });
-    Ok(sender)
+    let keep = pass.upstream().patience.idle;
+    Ok(Line::new(sender, pass.key().clone(), keep, pool))
+}
+
+async fn shared<S>(
+    stream: S,
+    pass: &Pass,
+    pool: &Arc<Pool>,
+    shunned: Option<&Arc<Session>>,
+) -> Result<Line, Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let session = http2::open(stream, pool).await?;
+    let keep = pass.upstream().patience.idle;
+    // An upstream may allow no streams at all for a while.
+    pool.share(pass.key(), session, keep, shunned)
+        .ok_or(Fault::Refused)
 }

@@ -18,6 +18,10 @@ pub enum Fault {
     Tls(String),
     /// The answer's head did not come in time.
     FirstByteTimeout,
+    /// The upstream said that it did not look at the request (RFC 9113 §8.7), twice or of one that cannot be repeated.
+    Refused,
+    /// Nothing answers any more on the connection over which the request went.
+    Dead,
     /// The connection broke, or what came was not HTTP.
     Broken(&'static str),
     /// The caller's body broke off while it was being passed on.
@@ -28,8 +32,8 @@ impl Fault {
     /// The refusal code of this fault.
     pub fn code(&self) -> Code {
         match self {
-            Self::Resolve(_) | Self::Connect(_) => Code::UpstreamUnreachable,
-            Self::ConnectTimeout | Self::FirstByteTimeout => Code::UpstreamTimeout,
+            Self::Resolve(_) | Self::Connect(_) | Self::Refused => Code::UpstreamUnreachable,
+            Self::ConnectTimeout | Self::FirstByteTimeout | Self::Dead => Code::UpstreamTimeout,
             Self::Tls(_) => Code::UpstreamTls,
             Self::Broken(_) => Code::UpstreamInvalid,
             Self::Caller(fault) => fault.code(),
@@ -44,6 +48,11 @@ impl Fault {
             Self::ConnectTimeout => "the upstream did not accept a connection in time".to_owned(),
             Self::Tls(detail) => format!("TLS with the upstream failed: {detail}"),
             Self::FirstByteTimeout => "the upstream did not answer in time".to_owned(),
+            Self::Refused => "the upstream refused to look at the request".to_owned(),
+            Self::Dead => {
+                "the upstream's connection died before the answer: no answer to a ping either"
+                    .to_owned()
+            }
             Self::Broken(what) => (*what).to_owned(),
             Self::Caller(fault) => fault.text().to_owned(),
         }

@@ -2,10 +2,13 @@
 //! request has; must never dial for anybody else, and never share a connection between tenants.
 
 mod alarm;
+mod answer;
 mod body;
 mod connect;
 mod fault;
+mod http2;
 mod pool;
+mod shelf;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,10 +17,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use alarm::Alarm;
+pub use answer::{AnswerBody, AnswerFault};
 pub use body::{BodyFault, RequestBody, Sent};
 pub use fault::Fault;
 pub use pool::{Line, Pool};
@@ -25,6 +28,8 @@ pub use pool::{Line, Pool};
 use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
 use crate::units::Clock;
+use http2::{Failed, Session};
+use pool::Sender;
 
 /// Sends requests upstream, over the connections of the tenant that the pass names.
 pub struct Dialer {
@@ -35,7 +40,7 @@ pub struct Dialer {
 /// An upstream's answer: its head, its body still on the wire, and the connection it comes over.
 pub struct Answer {
     /// Status, headers and the running body.
-    pub response: Response<Incoming>,
+    pub response: Response<AnswerBody>,
     /// The connection, to be given back when the body has ended cleanly.
     pub line: Line,
 }
@@ -57,18 +62,19 @@ impl Dialer {
     /// Sends one request and waits for the answer's head.
     ///
     /// A pooled connection that turns out closed before the request was written is replaced, once per such
-    /// connection; a request of which a byte may have left is never sent twice.
+    /// connection. A request of which a byte may have left is sent again only if the upstream says that it did not look
+    /// at it, which HTTP/2 can say; then once, over another connection, and only if its body is still whole.
     ///
     /// # Errors
     /// [`Fault`]: the name, the connection, TLS, the time or the answer.
     pub async fn send(&self, pass: &Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
         let mut request = request;
-        let deadline = Instant::now() + pass.upstream().patience.first_byte;
+        let mut refused_by: Option<Arc<Session>> = None;
         loop {
-            let (mut line, reused) = match self.pool.take(pass.key()) {
+            let (mut line, reused) = match self.pool.take(pass.key(), refused_by.as_ref()) {
                 Some(line) => (line, true),
                 // Boxed, because it is rare and large: every trip would carry room for it.
-                None => (Box::pin(self.open(pass)).await?, false),
+                None => Box::pin(self.open(pass, refused_by.as_ref())).await?,
             };
             if !is_ready(&mut line, reused).await {
                 if reused {
@@ -78,13 +84,39 @@ impl Dialer {
                     "the upstream closed a new connection at once",
                 ));
             }
-            let mut sent = pin!(line.send(request));
+            let deadline = Instant::now() + pass.upstream().patience.first_byte;
+            let sender = match line.sender() {
+                Sender::Alone(sender) => sender,
+                Sender::Shared(session) => {
+                    let session = Arc::clone(session);
+                    let (alarm, upstream) = (line.alarm(), pass.upstream());
+                    // Boxed for the same reason.
+                    let asked = Box::pin(http2::ask(&session, alarm, upstream, request, deadline));
+                    match asked.await {
+                        Ok(response) => {
+                            let response = AnswerBody::http2(response);
+                            return Ok(Answer { response, line });
+                        }
+                        Err(Failed::Unsent(back)) if reused => request = back,
+                        Err(Failed::Refused(back, _)) if refused_by.is_none() => {
+                            request = back;
+                            refused_by = Some(session);
+                        }
+                        Err(failed) => return Err(failed.into_fault()),
+                    }
+                    continue;
+                }
+            };
+            let mut sent = pin!(sender.try_send_request(request));
             let answered = poll_fn(|cx| match sent.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
                 Poll::Pending => line.alarm().poll(cx, deadline).map(|()| None),
             });
             match answered.await.ok_or(Fault::FirstByteTimeout)? {
-                Ok(response) => return Ok(Answer { response, line }),
+                Ok(response) => {
+                    let response = AnswerBody::http1(response);
+                    return Ok(Answer { response, line });
+                }
                 Err(mut unsent) => match unsent.take_message() {
                     Some(back) if reused => request = back,
                     _ => return Err(Fault::of_send(&unsent.into_error())),
@@ -93,14 +125,29 @@ impl Dialer {
         }
     }
 
-    async fn open(&self, pass: &Pass) -> Result<Line, Fault> {
-        let limit = pass.upstream().patience.connect;
-        let opened = match timeout(limit, connect::open(pass, &self.pool)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Fault::ConnectTimeout),
+    /// A connection, new or (where several waited for one that they can share) another's; whether it is another's.
+    async fn open(
+        &self,
+        pass: &Pass,
+        shunned: Option<&Arc<Session>>,
+    ) -> Result<(Line, bool), Fault> {
+        let deadline = Instant::now() + pass.upstream().patience.connect;
+        let turn = self.pool.turn(pass.key());
+        let _turn = match &turn {
+            None => None,
+            Some(turn) => {
+                let turn = timeout_at(deadline, turn.lock()).await;
+                let turn = turn.map_err(|_| Fault::ConnectTimeout)?;
+                if let Some(line) = self.pool.take(pass.key(), shunned) {
+                    return Ok((line, true));
+                }
+                Some(turn)
+            }
         };
+        let opened = timeout_at(deadline, connect::open(pass, &self.pool, shunned)).await;
+        let opened = opened.unwrap_or(Err(Fault::ConnectTimeout));
         self.meters.process().upstream_connect(result_of(&opened));
-        opened
+        opened.map(|line| (line, false))
     }
 }
 
@@ -122,8 +169,10 @@ fn result_of(opened: &Result<Line, Fault>) -> ConnectResult {
         Ok(_) => ConnectResult::Ok,
         Err(Fault::Resolve(_)) => ConnectResult::Resolve,
         Err(Fault::Connect(_)) => ConnectResult::Refused,
-        Err(Fault::ConnectTimeout | Fault::FirstByteTimeout) => ConnectResult::Timeout,
+        Err(Fault::ConnectTimeout | Fault::FirstByteTimeout | Fault::Dead) => {
+            ConnectResult::Timeout
+        }
         Err(Fault::Tls(_)) => ConnectResult::Tls,
-        Err(Fault::Broken(_) | Fault::Caller(_)) => ConnectResult::Other,
+        Err(Fault::Refused | Fault::Broken(_) | Fault::Caller(_)) => ConnectResult::Other,
     }
 }

@@ -1,21 +1,20 @@
-//! Idle connections, by tenant and origin, under one cap for the whole process. A connection that served
-//! one tenant must never be given to another: the key has no public constructor but the spine's.
+//! Connections, by tenant and origin: idle ones under one cap for the whole process, and HTTP/2's, which one tenant's
+//! requests share. A connection that served one tenant must never be given to another: the key has no public
+//! constructor but the spine's.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 
+use super::http2::Session;
+use super::shelf::{Idle, Shared, Shelf};
 use super::{Alarm, RequestBody};
 use crate::meters::Registry;
 use crate::spine::PoolKey;
-use crate::units::{Boot, Clock};
+use crate::units::Clock;
 
-/// The idle connections.
+/// The connections that may be used again.
 pub struct Pool {
     shelf: Mutex<Shelf>,
     cap: usize,
@@ -23,26 +22,38 @@ pub struct Pool {
     meters: Arc<Registry>,
 }
 
-#[derive(Default)]
-struct Shelf {
-    idle: HashMap<PoolKey, Vec<Idle>>,
-    count: usize,
-}
-
-struct Idle {
-    sender: SendRequest<RequestBody>,
-    until: Boot,
-    keep: Duration,
+/// What one request uses: a connection, or its place on one that is shared.
+pub struct Line {
+    way: Way,
     alarm: Alarm,
 }
 
-/// One connection in use by one request.
-pub struct Line {
+enum Way {
+    Alone(Alone),
+    Seat(Seat),
+}
+
+/// A connection of HTTP/1.1 in use by one request.
+struct Alone {
     sender: SendRequest<RequestBody>,
     key: PoolKey,
     keep: Duration,
-    alarm: Alarm,
     pool: Arc<Pool>,
+}
+
+/// A place on a connection of HTTP/2; given back when dropped.
+pub(super) struct Seat {
+    session: Arc<Session>,
+    key: PoolKey,
+    pool: Arc<Pool>,
+}
+
+/// How to send a request over a line.
+pub(super) enum Sender<'a> {
+    /// Alone, over HTTP/1.1.
+    Alone(&'a mut SendRequest<RequestBody>),
+    /// Beside others, over HTTP/2.
+    Shared(&'a Arc<Session>),
 }
 
 impl Line {
@@ -54,24 +65,29 @@ impl Line {
     ) -> Self {
         Self {
             alarm: Alarm::default(),
-            sender,
-            key,
-            keep,
-            pool: Arc::clone(pool),
+            way: Way::Alone(Alone {
+                sender,
+                key,
+                keep,
+                pool: Arc::clone(pool),
+            }),
         }
     }
 
     /// Whether the connection is open and takes a request.
     pub(super) async fn ready(&mut self) -> bool {
-        !self.sender.is_closed() && self.sender.ready().await.is_ok()
+        match &mut self.way {
+            Way::Alone(alone) => !alone.sender.is_closed() && alone.sender.ready().await.is_ok(),
+            Way::Seat(seat) => !seat.session.has_ended(),
+        }
     }
 
-    pub(super) fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
-    {
-        self.sender.try_send_request(request)
+    /// How to send over it.
+    pub(super) fn sender(&mut self) -> Sender<'_> {
+        match &mut self.way {
+            Way::Alone(alone) => Sender::Alone(&mut alone.sender),
+            Way::Seat(seat) => Sender::Shared(&seat.session),
+        }
     }
 
     /// The connection's timer.
@@ -81,16 +97,18 @@ impl Line {
 
     /// Gives the connection back after an answer that ended cleanly.
     pub fn put_back(self) {
-        if self.sender.is_closed() {
+        let Self { way, alarm } = self;
+        // A seat needs no more than to be left.
+        let Way::Alone(alone) = way else { return };
+        if alone.sender.is_closed() {
             return;
         }
-        let Self {
+        let Alone {
             sender,
             key,
             keep,
-            alarm,
             pool,
-        } = self;
+        } = alone;
         let until = pool.clock.boot().after(keep);
         pool.put(
             key,
@@ -104,6 +122,12 @@ impl Line {
     }
 }
 
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.pool.leave(&self.key, &self.session);
+    }
+}
+
 impl Pool {
     pub(super) fn new(cap: usize, clock: Arc<dyn Clock>, meters: Arc<Registry>) -> Arc<Self> {
         Arc::new(Self {
@@ -114,49 +138,118 @@ impl Pool {
         })
     }
 
-    /// The most recently used idle connection of that key, if one is open.
-    pub(super) fn take(self: &Arc<Self>, key: &PoolKey) -> Option<Line> {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shelf.count;
-        let found = shelf.take(key);
-        self.count(before, shelf.count);
-        drop(shelf);
+    /// The most recently used idle connection of that key, if one is open, or a seat on a shared one other than
+    /// `shunned`.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        key: &PoolKey,
+        shunned: Option<&Arc<Session>>,
+    ) -> Option<Line> {
+        let (found, seat) = self.change(|shelf| {
+            let found = shelf.take(key);
+            let seat = if found.is_none() {
+                shelf.seat(key, shunned)
+            } else {
+                None
+            };
+            (found, seat)
+        });
+        if let Some(session) = seat {
+            return Some(self.seated(session, key));
+        }
         found.map(|idle| Line {
-            sender: idle.sender,
-            key: key.clone(),
-            keep: idle.keep,
+            way: Way::Alone(Alone {
+                sender: idle.sender,
+                key: key.clone(),
+                keep: idle.keep,
+                pool: Arc::clone(self),
+            }),
             alarm: idle.alarm,
-            pool: Arc::clone(self),
         })
     }
 
-    fn put(&self, key: PoolKey, idle: Idle) {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shelf.count;
-        let evicted = if shelf.count >= self.cap {
-            shelf.evict()
-        } else {
-            None
-        };
-        if shelf.count < self.cap {
-            shelf.count += 1;
-            shelf.idle.entry(key).or_default().push(idle);
+    fn seated(self: &Arc<Self>, session: Arc<Session>, key: &PoolKey) -> Line {
+        Line {
+            way: Way::Seat(Seat {
+                session,
+                key: key.clone(),
+                pool: Arc::clone(self),
+            }),
+            alarm: Alarm::default(),
         }
-        self.count(before, shelf.count);
-        drop(shelf);
+    }
+
+    /// Shares a new connection; the first seat is the caller's. If another came first and has room, that one is used
+    /// and the new one closed; there is none if the other side allows no stream at all.
+    pub(super) fn share(
+        self: &Arc<Self>,
+        key: &PoolKey,
+        session: Session,
+        keep: Duration,
+        shunned: Option<&Arc<Session>>,
+    ) -> Option<Line> {
+        let mut spare = None;
+        let seat = self.change(|shelf| {
+            if let Some(seat) = shelf.seat(key, shunned) {
+                spare = Some(session);
+                return Some(seat);
+            }
+            shelf.share(key, Shared::new(session, keep))
+        });
+        drop(spare);
+        seat.map(|session| self.seated(session, key))
+    }
+
+    /// Where those wait who need another connection to an origin that is known to share: one of them opens it.
+    pub(super) fn turn(&self, key: &PoolKey) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.turn(key)
+    }
+
+    fn leave(&self, key: &PoolKey, session: &Arc<Session>) {
+        let now = self.clock.boot();
+        let gone = self.change(|shelf| {
+            let closed = shelf.leave(key, session, now);
+            let evicted = if shelf.count() > self.cap {
+                shelf.evict()
+            } else {
+                None
+            };
+            (closed, evicted)
+        });
         // A connection is closed outside the lock.
+        drop(gone);
+    }
+
+    fn put(&self, key: PoolKey, idle: Idle) {
+        let evicted = self.change(|shelf| {
+            let evicted = if shelf.count() >= self.cap {
+                shelf.evict()
+            } else {
+                None
+            };
+            if shelf.count() < self.cap {
+                shelf.put(key, idle);
+            }
+            evicted
+        });
         drop(evicted);
     }
 
     /// Closes what has been idle for too long, or was closed by the other side. Called every second or so.
     pub fn sweep(&self) {
         let now = self.clock.boot();
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shelf.count;
-        let gone = shelf.expire(now);
-        self.count(before, shelf.count);
-        drop(shelf);
+        let gone = self.change(|shelf| shelf.expire(now));
         drop(gone);
+    }
+
+    /// Changes the shelf, and tells the meters what came of it.
+    fn change<T>(&self, change: impl FnOnce(&mut Shelf) -> T) -> T {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shelf.count();
+        let changed = change(&mut shelf);
+        self.count(before, shelf.count());
+        changed
     }
 
     /// Counts a connection as open, until what is returned is dropped.
@@ -170,7 +263,7 @@ impl Pool {
         self.shelf
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .count
+            .count()
     }
 
     fn count(&self, before: usize, after: usize) {
@@ -186,46 +279,5 @@ pub(super) struct Open(Arc<Pool>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.meters.process().upstream_closed();
-    }
-}
-
-impl Shelf {
-    fn take(&mut self, key: &PoolKey) -> Option<Idle> {
-        let stack = self.idle.get_mut(key)?;
-        while let Some(idle) = stack.pop() {
-            self.count -= 1;
-            if !idle.sender.is_closed() {
-                return Some(idle);
-            }
-        }
-        self.idle.remove(key);
-        None
-    }
-
-    /// Takes the oldest connection of whoever keeps the most, so that a busy tenant cannot push out a quiet one.
-    fn evict(&mut self) -> Option<Idle> {
-        let stack = self.idle.values_mut().max_by_key(|stack| stack.len())?;
-        if stack.is_empty() {
-            return None;
-        }
-        self.count -= 1;
-        Some(stack.remove(0))
-    }
-
-    fn expire(&mut self, now: Boot) -> Vec<Idle> {
-        let mut gone = Vec::new();
-        self.idle.retain(|_, stack| {
-            let all = std::mem::take(stack);
-            for idle in all {
-                if idle.until <= now || idle.sender.is_closed() {
-                    gone.push(idle);
-                } else {
-                    stack.push(idle);
-                }
-            }
-            !stack.is_empty()
-        });
-        self.count -= gone.len();
-        gone
     }
 }

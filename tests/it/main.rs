@@ -13,6 +13,8 @@ mod examples;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod h2out;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod isolation;

@@ -359,6 +359,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// The socket, to be played in another language.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Reads one request whole; gives its head and its body.
     pub(crate) async fn request(&mut self) -> (String, Vec<u8>) {
         let mut got = Vec::new();

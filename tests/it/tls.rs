@@ -68,7 +68,7 @@ async fn upstream(listener: TcpListener) -> (String, Option<Vec<u8>>) {
 
 fn config(port: u16) -> String {
     format!(
-        "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"127.0.0.1:0\"\nadmin = \"off\"\n[upstreams.openai]\ndialect = \"openai\"\nurl = \"https://localhost:{port}\"\nkey = \"sk-over-tls\"\n"
+        "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"127.0.0.1:0\"\nadmin = \"off\"\n[upstreams.openai]\ndialect = \"openai\"\nurl = \"https://localhost:{port}\"\nhttp = \"1.1\"\nkey = \"sk-over-tls\"\n"
     )
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
+    HttpVersion, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -289,6 +289,14 @@ const UPSTREAMS: &[Key] = &[
         "",
         "`external`, or `internal` for one's own servers",
         "Only an internal upstream is sent `traceparent` and `baggage`.",
+    ),
+    key(
+        "upstreams.*.http",
+        Kind::Word(HttpVersion::WORDS),
+        is(Value::Text(d::HTTP.as_str())),
+        "",
+        "the HTTP spoken with it: `auto`, `1.1` or `2`",
+        "`auto` takes HTTP/2 where TLS agrees on it (ALPN), else HTTP/1.1. `2` insists, over plain `http` too. A tenant's calls share a connection of HTTP/2; two tenants' never do.",
     ),
     key(
         "upstreams.*.connect_timeout",

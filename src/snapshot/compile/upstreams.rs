@@ -7,7 +7,7 @@ use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
 use super::{Bench, Overlay};
-use crate::config::values::{Stamp, Trust};
+use crate::config::values::{HttpVersion, Stamp, Trust};
 use crate::config::{OutCode, Problem, Raw, defaults, raw};
 use crate::snapshot::upstream::Pseudonyms;
 use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin};
@@ -84,6 +84,7 @@ impl Bench<'_> {
                 tls: url.tls(),
                 host: host.into(),
                 port: url.port(),
+                http: raw.http(),
             }),
             server_name,
             authority,
@@ -176,6 +177,7 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
             tls: true,
             host: host.into(),
             port: 443,
+            http: defaults::HTTP,
         }),
         server_name: Some(ServerName::try_from(host.to_owned()).ok()?),
         authority: HeaderValue::try_from(host).ok()?,
@@ -216,6 +218,7 @@ fn simulate(upstream: &mut Upstream, at: SocketAddr) {
         tls: false,
         host,
         port: at.port(),
+        http: HttpVersion::One,
     });
     upstream.server_name = None;
     if let Ok(authority) = HeaderValue::try_from(at.to_string()) {

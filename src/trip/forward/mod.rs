@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use head::Framing;
 pub(super) use head::{carry_back, is_tenant_name};
@@ -23,14 +22,14 @@ use super::record::{KeySource, Run};
 use super::{Refusal, Stop};
 use crate::snapshot::{Route, Upstream};
 use crate::units::{Code, Dialect, Endpoint};
-use crate::upstream::{self, Fault, Line, RequestBody};
+use crate::upstream::{self, AnswerBody, Fault, Line, RequestBody};
 use crate::wire::dialect::splice;
 use crate::wire::dialect::tally::Meter;
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 
 /// An upstream's answer, and what is needed to carry it back.
 pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
+    pub(super) response: Response<AnswerBody>,
     pub(super) line: Line,
     pub(super) filter: Option<Box<UsageChunkFilter>>,
     pub(super) method: Method,
@@ -158,7 +157,7 @@ fn uri(upstream: &Upstream, to: &Target, spent: &Spent) -> Result<Uri, Refusal> 
 }
 
 /// How to read usage out of the answer, if it can be: only successful answers of model endpoints have any.
-fn meter(response: &Response<Incoming>, dialect: Dialect, endpoint: Endpoint) -> Option<Meter> {
+fn meter(response: &Response<AnswerBody>, dialect: Dialect, endpoint: Endpoint) -> Option<Meter> {
     let headers = response.headers();
     let encoded = headers
         .get(header::CONTENT_ENCODING)
