@@ -2,6 +2,7 @@
 //! types are handed on under this module's name. Must never decide who may connect: it reports who did.
 
 mod connect;
+mod resolve;
 mod tcp;
 mod unix;
 

@@ -25,6 +25,20 @@ where
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+/// Starts work that blocks its thread, on the pool of [`runtime`], and counts it under `name` until it ends. Nothing can
+/// call it off: whoever starts it bounds how often.
+pub(super) fn blocking<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let alive = Alive::enter(name);
+    tokio::task::spawn_blocking(move || {
+        let _alive = alive;
+        work()
+    })
+}
+
 /// Starts a thread; the name shows in `ps -L` and is cut to 15 bytes there.
 pub fn thread<T: Send + 'static>(
     name: &'static str,
