@@ -150,14 +150,9 @@ impl ProcessMeters {
         self.upstream_open.decrement(1);
     }
 
-    /// A connection to an upstream went into the pool; pair with [`ProcessMeters::upstream_woken`].
-    pub fn upstream_rested(&self) {
-        self.upstream_idle.increment(1);
-    }
-
-    /// A connection to an upstream left the pool, for a trip or for good.
-    pub fn upstream_woken(&self) {
-        self.upstream_idle.decrement(1);
+    /// How many connections to upstreams are in the pool. Asked when somebody reads the page: each request changes it twice.
+    pub fn upstream_idle(&self, count: usize) {
+        self.upstream_idle.set(float(count as u64));
     }
 
     /// An attempt to connect to an upstream ended so.

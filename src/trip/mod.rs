@@ -27,6 +27,7 @@ pub use accept::{Door, HeadFault, MARKER};
 pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Refusal, Stop};
 
+use crate::host::ProcessFacts;
 use crate::meters::Registry;
 use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
@@ -55,6 +56,15 @@ pub struct Ground {
     pub shutdown: Shutdown,
     /// What it all came to.
     pub totals: Totals,
+}
+
+impl Ground {
+    /// The page that Prometheus reads.
+    pub fn metrics(&self, facts: &ProcessFacts) -> String {
+        let idle = self.dialer.pool().idle();
+        self.registry.process().upstream_idle(idle);
+        self.registry.render(facts)
+    }
 }
 
 /// What all trips of the process together came to; `run` says it in one line.

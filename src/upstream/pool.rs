@@ -243,13 +243,8 @@ impl Pool {
         drop(gone);
     }
 
-    /// Changes the shelf, and tells the meters what came of it.
     fn change<T>(&self, change: impl FnOnce(&mut Shelf) -> T) -> T {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shelf.count();
-        let changed = change(&mut shelf);
-        self.count(before, shelf.count());
-        changed
+        change(&mut self.shelf.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a connection as open, until what is returned is dropped.
@@ -264,12 +259,6 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .count()
-    }
-
-    fn count(&self, before: usize, after: usize) {
-        let meters = self.meters.process();
-        (before..after).for_each(|_| meters.upstream_rested());
-        (after..before).for_each(|_| meters.upstream_woken());
     }
 }
 

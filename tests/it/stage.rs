@@ -201,10 +201,7 @@ impl Stage {
 
     /// The page of metrics.
     pub(crate) fn page(&self) -> String {
-        self.sidecar
-            .ground
-            .registry
-            .render(&ProcessFacts::default())
+        self.sidecar.ground.metrics(&ProcessFacts::default())
     }
 
     /// The sum over all series of that name whose labels hold `label`.
