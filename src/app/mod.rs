@@ -24,4 +24,4 @@ pub use logging::{Logging, Verbosity};
 pub use look::{problems, random_bytes};
 pub use reload::{Outcome, Reloader};
 pub use sidecar::{Options, Prepared, Sidecar, write_ready_file};
-pub use simulate::simulator;
+pub use simulate::{simulator, simulator_rules};

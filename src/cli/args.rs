@@ -149,6 +149,7 @@ pub(super) enum KeysVerb {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = SCRIPTS)]
 pub(super) struct Simulate {
     /// Where to listen; port 0 lets the system choose
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8479")]
@@ -167,7 +168,54 @@ pub(super) struct Simulate {
         hide_default_value = true
     )]
     pub(super) script: Script,
+    /// Rules by which single requests are answered otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: Option<PathBuf>,
+    /// Where the draws of `chance=` and `fault-any` begin
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(super) seed: u64,
 }
+
+/// What `simulate` can be told.
+const SCRIPTS: &str = "\
+Words, joined by `+`. A request may bring its own, in its model name
+(`sim-fault-cut+sim-slow-20ms`) or as headers (`x-sim-fault: cut`):
+  slow-TIME first-TIME    waits before the head of the answer, before a stream's first byte
+  pace-TIME pace-yield    waits between the frames of a stream; each frame in a write of its own
+  chunks-N bytes-N        how many deltas, about how many bytes
+  cached-N reasoning-N    tokens reported so
+  coding-gzip             compressed, for those who accept it
+  usage-missing usage-late usage-twice
+                          usage is not told, told after the event that ends a stream, told twice
+  flaky-STATUS            fails first tries with that status
+  fault-STATUS            that error, in the provider's shape
+  fault-hang fault-stall  no answer at all; silence half way
+  fault-cut fault-event   dropped half way between events; the provider's error event half way
+  fault-drop fault-head   closed without a byte; closed in the middle of the head
+  fault-torn fault-reset  closed in the middle of an event; reset there
+  fault-half              ends in the middle of an event, or of a plain answer, as if it were whole
+  fault-short fault-long  a declared length that is too short, or too long
+  fault-chunk             a chunk size that is no number
+  fault-garbage fault-twice
+                          bytes behind the answer that are no HTTP; a second answer, unasked
+  fault-trickle           byte by byte, `pace` apart
+  fault-interim           two interim answers first
+  fault-early             answered before the request's body is read (not by model name)
+  fault-close             closed behind an answer that did not say so
+  fault-any               one of the words above, drawn from the seed
+
+Rules, one a line; the first that holds decides:
+  path=/v1/messages nth=2 -> fault-reset
+  model=gpt-slow* -> slow-200ms+chunks-50
+  every=10 -> usage-late
+  chance=5% -> fault-any
+  path=/v1/responses -> replay captured.http
+  * -> pace-5ms
+`nth`, `every` and `chance` count the requests for which the rest of the line holds.
+
+A file to replay, looked for beside the rules, holds answers as the bytes they were, and between
+them lines such as `%% answer` (begins the answer to the next request), `%% wait 20ms`,
+`%% trickle 5ms`, `%% close`, `%% reset` and `%% silence`.";
 
 #[derive(Args, Debug)]
 pub(super) struct Ctl {

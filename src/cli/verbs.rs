@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::args::{self, CheckFormat, KeysVerb};
 use crate::app::{
     self, Error, Logging, Options, Sidecar, Source, Verbosity, child_environment, control, find,
-    run_child, simulator,
+    run_child, simulator, simulator_rules,
 };
 use crate::config::{Severity, render};
 use crate::host::{Signal, Signals, hardening, tasks};
 use crate::process::{ProcessEvent, tell, watch_panics};
-use crate::simulator::{Credentials, Script};
+use crate::simulator::{Credentials, Rules, Script, Simulator};
 use crate::snapshot::{Overlay, digest};
 use crate::trip::Total;
 use crate::units::{Secret, TenantId};
@@ -36,7 +36,8 @@ pub(super) fn serve(serve: args::Serve) -> Result<ExitCode, Error> {
     options.state = serve.state;
     let runtime = tasks::runtime(tasks::default_workers())?;
     if serve.simulate {
-        let at = runtime.block_on(async { simulator(any_port(), Script::default()) })?;
+        let at =
+            runtime.block_on(async { simulator(any_port(), Simulator::new(Script::default())) })?;
         options.overlay.simulator = Some(at);
     }
     let prepared = Sidecar::prepare(options)?;
@@ -126,7 +127,8 @@ pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
     };
     let runtime = tasks::runtime(tasks::default_workers())?;
     if run.simulate {
-        let at = runtime.block_on(async { simulator(any_port(), Script::default()) })?;
+        let at =
+            runtime.block_on(async { simulator(any_port(), Simulator::new(Script::default())) })?;
         options.overlay.simulator = Some(at);
     }
     let mut prepared = Sidecar::prepare(options)?;
@@ -369,11 +371,14 @@ pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {
     if simulate.open {
         script.credentials = Credentials::Optional;
     }
+    let rules = simulate.rules.as_deref().map(simulator_rules);
+    let rules = rules.transpose()?.unwrap_or_else(Rules::default);
+    let provider = Simulator::with_rules(script, rules.seeded(simulate.seed));
     let runtime = tasks::runtime(tasks::default_workers())?;
     hardening::raise_descriptors()?;
     runtime.block_on(async {
         let mut signals = Signals::listen(&Signal::CONTROL)?;
-        let at = simulator(simulate.listen, script)?;
+        let at = simulator(simulate.listen, provider)?;
         if let Some(path) = &simulate.ready_file {
             app::write_ready_file(path, &[("simulator", at)])?;
         }

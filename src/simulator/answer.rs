@@ -52,28 +52,40 @@ pub(super) struct Asked<'a> {
     pub(super) digest: Digest,
 }
 
-pub(super) fn decide(simulator: &Simulator, head: &Parts, body: &Bytes) -> Act {
-    attempt(simulator, head, body)
-        .unwrap_or_else(|complaint| Act::refused(simulator, head, body, &complaint))
+/// `script` is what the process, or a rule, would do if the request did not steer.
+pub(super) fn decide(simulator: &Simulator, script: Script, head: &Parts, body: &Bytes) -> Act {
+    attempt(simulator, script, head, body)
+        .unwrap_or_else(|complaint| Act::refused(script, head, body, &complaint))
+}
+
+/// The model that a request names, if it can be read.
+pub(super) fn model_of(body: &Bytes) -> Option<String> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    Some(json.get("model")?.as_str()?.to_owned())
 }
 
 impl Act {
     pub(super) fn refused(
-        simulator: &Simulator,
+        script: Script,
         head: &Parts,
         body: &Bytes,
         complaint: &Complaint,
     ) -> Self {
         Self {
             answer: Answer::refused(Dialect::of(head), Digest::of(body), complaint),
-            script: simulator.script,
+            script,
         }
     }
 }
 
-fn attempt(simulator: &Simulator, head: &Parts, body: &Bytes) -> Result<Act, Complaint> {
+fn attempt(
+    simulator: &Simulator,
+    base: Script,
+    head: &Parts,
+    body: &Bytes,
+) -> Result<Act, Complaint> {
     let dialect = Dialect::of(head);
-    check_credential(simulator.script.credentials, head, dialect)?;
+    check_credential(base.credentials, head, dialect)?;
     let (model, answer) = match Route::of(head) {
         Route::Unknown => {
             let (method, path) = (head.method.as_str(), head.uri.path());
@@ -88,13 +100,16 @@ fn attempt(simulator: &Simulator, head: &Parts, body: &Bytes) -> Result<Act, Com
         | Route::Embeddings
         | Route::Moderations
         | Route::Messages
-        | Route::CountTokens) => written(simulator, head, route, body)?,
+        | Route::CountTokens) => written(simulator, base, head, route, body)?,
     };
-    let script = simulator.script.steered(&model, &head.headers);
+    let mut script = base.steered(&model, &head.headers);
+    if script.fault == Some(Fault::Any) {
+        script.fault = Some(Fault::drawn(simulator.rules.draw()));
+    }
     let wrong = match script.fault {
         Some(Fault::Status(status)) => Some(status),
         Some(Fault::Event) if !answer.is_stream() => Some(500),
-        Some(Fault::Hang | Fault::Stall | Fault::Cut | Fault::Event) | None => None,
+        Some(_) | None => None,
     };
     let answer = match wrong {
         Some(status) => Answer::refused(dialect, Digest::of(body), &Complaint::status(status)),
@@ -108,13 +123,14 @@ fn attempt(simulator: &Simulator, head: &Parts, body: &Bytes) -> Result<Act, Com
 /// part of what is remembered.
 fn written(
     simulator: &Simulator,
+    base: Script,
     head: &Parts,
     route: Route,
     body: &Bytes,
 ) -> Result<(String, Answer), Complaint> {
     let steers = |name: &HeaderName| name.as_str().starts_with("x-sim-");
-    if head.headers.keys().any(steers) {
-        return write(simulator, head, &route, body);
+    if base != simulator.script || head.headers.keys().any(steers) {
+        return write(base, head, &route, body);
     }
     let key = (
         route,
@@ -124,7 +140,7 @@ fn written(
     if let Some(known) = simulator.known.find(&key) {
         return Ok(known);
     }
-    let fresh = write(simulator, head, &key.0, body)?;
+    let fresh = write(base, head, &key.0, body)?;
     simulator.known.keep(key, &fresh);
     Ok(fresh)
 }
@@ -141,7 +157,7 @@ fn is_coded(script: &Script, head: &Parts) -> bool {
 }
 
 fn write(
-    simulator: &Simulator,
+    base: Script,
     head: &Parts,
     route: &Route,
     body: &Bytes,
@@ -158,7 +174,7 @@ fn write(
     if model.starts_with("no-such-model") {
         return Err(Complaint::no_model(dialect, model));
     }
-    let script = simulator.script.steered(model, &head.headers);
+    let script = base.steered(model, &head.headers);
     let digest = Digest::of(body).salted(head.uri.path());
     let asked = Asked {
         json: &json,
@@ -296,6 +312,14 @@ impl Answer {
 }
 
 impl Answer {
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
     /// Bytes of the whole body.
     pub(super) fn weight(&self) -> usize {
         match &self.frames {

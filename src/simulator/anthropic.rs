@@ -9,6 +9,7 @@ use super::complaint::Complaint;
 use super::json::Obj;
 use super::reply::{Call, Calls, Choice, End, Form, Reply, Tool, Wish, pieces, weight, words};
 use super::route::Dialect;
+use super::script::Telling;
 
 /// The models that the list names; every other name answers too.
 const MODELS: [&str; 2] = ["claude-sim", "claude-sim-haiku"];
@@ -192,9 +193,14 @@ impl Message<'_> {
             .str("role", "assistant")
             .str("model", self.asked.model)
             .list("content", content);
-        stopped(message, stop)
-            .raw("usage", &self.usage(output))
-            .done()
+        let message = stopped(message, stop);
+        let usage = self.usage(output);
+        match self.asked.script.usage {
+            Telling::Missing => message,
+            Telling::Twice if stop.is_some() => message.raw("usage", &usage).raw("usage", &usage),
+            Telling::Once | Telling::Late | Telling::Twice => message.raw("usage", &usage),
+        }
+        .done()
     }
 
     fn blocks(&self) -> Vec<String> {
@@ -252,13 +258,16 @@ impl Message<'_> {
             .num("output_tokens", self.reply.output)
             .raw("output_tokens_details", &details)
             .done();
-        frames.push(event(
-            Obj::typed("message_delta")
-                .raw("delta", &delta)
-                .raw("usage", &usage),
-            "message_delta",
-        ));
-        frames.push(event(Obj::typed("message_stop"), "message_stop"));
+        let delta = Obj::typed("message_delta").raw("delta", &delta);
+        let untold = event(delta.clone(), "message_delta");
+        let told = event(delta.raw("usage", &usage), "message_delta");
+        let stop = event(Obj::typed("message_stop"), "message_stop");
+        frames.extend(match self.asked.script.usage {
+            Telling::Once => vec![told, stop],
+            Telling::Missing => vec![untold, stop],
+            Telling::Late => vec![untold, stop, told],
+            Telling::Twice => vec![told.clone(), told, stop],
+        });
         frames
     }
 

@@ -22,7 +22,7 @@ pub(super) const STALL: Duration = Duration::from_mins(15);
 
 /// An answer on its way out.
 #[derive(Debug)]
-pub struct SimBody {
+pub(super) struct SimBody {
     frames: Frames,
     next: usize,
     /// Where the frames stop, and what comes then.
@@ -61,7 +61,7 @@ enum Rest {
 
 /// The simulator dropped the connection, as it was told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut;
+pub(super) struct Cut;
 
 impl fmt::Display for Cut {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +80,7 @@ impl SimBody {
             Some(Fault::Cut) => (whole / 2, Then::Cut),
             Some(Fault::Stall) => (whole / 2, Then::Stall),
             Some(Fault::Event) if streamed => (whole / 2, Then::Say(broken)),
-            Some(Fault::Event | Fault::Hang | Fault::Status(_)) | None => (whole, Then::End),
+            Some(_) | None => (whole, Then::End),
         };
         let (first, pace) = if streamed {
             (script.first_token_delay, script.pace)
@@ -235,8 +235,8 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    const COMPLETE: u8 = 1;
-    const DROPPED: u8 = 2;
+    pub(super) const COMPLETE: u8 = 1;
+    pub(super) const DROPPED: u8 = 2;
 
     /// `open`, then `complete` (every byte was handed over) or `dropped` (somebody hung up first).
     pub(super) fn word(&self) -> &'static str {
@@ -247,7 +247,7 @@ impl Mark {
         }
     }
 
-    fn set(&self, state: u8) {
+    pub(super) fn set(&self, state: u8) {
         let _first_wins =
             self.state
                 .compare_exchange(0, state, Ordering::Relaxed, Ordering::Relaxed);

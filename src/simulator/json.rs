@@ -9,6 +9,7 @@ use serde_json::Value;
 pub(super) const CREATED: u64 = 1_767_225_600;
 
 /// An object being written, member by member.
+#[derive(Clone)]
 pub(super) struct Obj {
     text: String,
 }

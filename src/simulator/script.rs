@@ -13,7 +13,8 @@
 //! | `bytes` | count | makes the body (of a stream: the text) about that long |
 //! | `cached` | count | reports that many input tokens as read from the cache |
 //! | `reasoning` | count | reports that many more output tokens, spent on thinking |
-//! | `fault` | status, `hang`, `stall`, `cut`, `event` | see [`Fault`] |
+//! | `fault` | status, or a word of [`Fault::WORDS`] | see [`Fault`] |
+//! | `usage` | `missing`, `late`, `twice` | see [`Telling`] |
 //! | `coding` | `gzip` | sends the answer so, if `accept-encoding` names it |
 //! | `flaky` | status | as `fault`, but only while `x-stainless-retry-count` is absent or 0 |
 
@@ -49,6 +50,8 @@ pub struct Script {
     pub reasoning: u32,
     /// How the body is sent to those who accept it so.
     pub coding: Coding,
+    /// How often usage is told.
+    pub usage: Telling,
     /// What goes wrong, if anything.
     pub fault: Option<Fault>,
     /// The status answered to a first attempt; retries are answered well.
@@ -79,7 +82,21 @@ pub enum Coding {
     Gzip,
 }
 
-/// What goes wrong with an answer.
+/// How often an answer tells what it used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// Once, where the provider does.
+    #[default]
+    Once,
+    /// Not at all.
+    Missing,
+    /// After the event that ends a stream; a plain answer has it where it always is.
+    Late,
+    /// Twice the same.
+    Twice,
+}
+
+/// What goes wrong with an answer, or is only odd about it. Half way is in the middle of an event, or of a plain body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// This error status (400 to 599) in the provider's own shape, with `retry-after` where a provider sends it.
@@ -88,10 +105,70 @@ pub enum Fault {
     Hang,
     /// A stream falls silent half way; a plain answer is as with `Hang`.
     Stall,
-    /// The connection is dropped half way through the body.
+    /// The connection is dropped half way through the body, between two events.
     Cut,
     /// A stream ends half way in the provider's own error event; a plain answer is a 500.
     Event,
+    /// The connection is closed without a byte.
+    Drop,
+    /// The connection is closed in the middle of the head.
+    Head,
+    /// The connection is closed half way.
+    Torn,
+    /// The connection is reset half way.
+    Reset,
+    /// The answer ends half way, and its framing says that it is whole.
+    Half,
+    /// The declared length is 7 bytes less than what comes.
+    Short,
+    /// The declared length is 7 bytes more than what comes before the connection is closed.
+    Long,
+    /// Half way, a chunk has a size that is no number.
+    Chunk,
+    /// Behind the whole answer come bytes that are no HTTP.
+    Garbage,
+    /// Behind the whole answer comes another whole answer, which nobody asked for.
+    Twice,
+    /// The whole answer comes byte by byte, `pace` apart.
+    Trickle,
+    /// Two interim answers (100 and 103) come first.
+    Interim,
+    /// The answer comes before the request's body is read, which then is not; so a model name cannot ask for it.
+    Early,
+    /// The connection is closed behind the whole answer, which did not say so.
+    Close,
+    /// Any of [`Fault::WORDS`], drawn anew for each request.
+    Any,
+}
+
+impl Fault {
+    /// Every fault but the statuses and `any`, and its word.
+    pub const WORDS: [(&'static str, Self); 17] = [
+        ("hang", Self::Hang),
+        ("stall", Self::Stall),
+        ("cut", Self::Cut),
+        ("event", Self::Event),
+        ("drop", Self::Drop),
+        ("head", Self::Head),
+        ("torn", Self::Torn),
+        ("reset", Self::Reset),
+        ("half", Self::Half),
+        ("short", Self::Short),
+        ("long", Self::Long),
+        ("chunk", Self::Chunk),
+        ("garbage", Self::Garbage),
+        ("twice", Self::Twice),
+        ("trickle", Self::Trickle),
+        ("interim", Self::Interim),
+        ("close", Self::Close),
+    ];
+
+    /// The fault that `draw` falls on.
+    pub(super) fn drawn(draw: u64) -> Self {
+        let count = u64::try_from(Self::WORDS.len()).unwrap_or(1);
+        let at = usize::try_from(draw % count).unwrap_or(0);
+        Self::WORDS.get(at).map_or(Self::Drop, |(_, fault)| *fault)
+    }
 }
 
 /// Whether a request must bring a credential. One whose secret is exactly `sim-invalid` is refused in either case.
@@ -115,7 +192,7 @@ impl fmt::Display for ScriptProblem {
         write!(
             out,
             "`{}` is no word of a simulator script; words are like `slow-20ms`, `first-1s`, `pace-yield`, `chunks-50`, \
-             `bytes-1024`, `cached-512`, `reasoning-64`, `coding-gzip`, `fault-429`, `fault-stall`, `flaky-500`, joined by `+`",
+             `bytes-1024`, `cached-512`, `reasoning-64`, `coding-gzip`, `fault-429`, `fault-stall`, `usage-late`, `flaky-500`, joined by `+`",
             self.word
         )
     }
@@ -128,19 +205,23 @@ impl FromStr for Script {
     type Err = ScriptProblem;
 
     fn from_str(text: &str) -> Result<Self, ScriptProblem> {
-        let mut script = Self::default();
+        Self::default().with(text)
+    }
+}
+
+impl Script {
+    /// This script with these words on top.
+    pub(super) fn with(mut self, text: &str) -> Result<Self, ScriptProblem> {
         for word in text.split('+').filter(|word| !word.is_empty()) {
-            if !script.obey(word.strip_prefix("sim-").unwrap_or(word)) {
+            if !self.obey(word.strip_prefix("sim-").unwrap_or(word)) {
                 return Err(ScriptProblem {
                     word: word.to_owned(),
                 });
             }
         }
-        Ok(script)
+        Ok(self)
     }
-}
 
-impl Script {
     /// This script as one request changes it: first by the words in its model name, then by its `x-sim-*` headers.
     pub(super) fn steered(mut self, model: &str, headers: &HeaderMap) -> Self {
         for word in model.split('+') {
@@ -188,6 +269,7 @@ impl Script {
             "cached" => put(&mut self.cached, count(value, u32::MAX).map(Some)),
             "reasoning" => put(&mut self.reasoning, count(value, u32::MAX)),
             "coding" => put(&mut self.coding, (value == "gzip").then_some(Coding::Gzip)),
+            "usage" => put(&mut self.usage, telling(value)),
             "fault" => put(&mut self.fault, fault(value).map(Some)),
             "flaky" => put(&mut self.flaky, status(value).map(Some)),
             _ => false,
@@ -199,13 +281,22 @@ fn put<T>(place: &mut T, value: Option<T>) -> bool {
     value.map(|value| *place = value).is_some()
 }
 
-fn fault(value: &str) -> Option<Fault> {
+fn telling(value: &str) -> Option<Telling> {
     match value {
-        "hang" => Some(Fault::Hang),
-        "stall" => Some(Fault::Stall),
-        "cut" => Some(Fault::Cut),
-        "event" => Some(Fault::Event),
-        _ => status(value).map(Fault::Status),
+        "missing" => Some(Telling::Missing),
+        "late" => Some(Telling::Late),
+        "twice" => Some(Telling::Twice),
+        _ => None,
+    }
+}
+
+fn fault(value: &str) -> Option<Fault> {
+    let word = Fault::WORDS.iter().find(|(word, _)| *word == value);
+    match (word, value) {
+        (Some((_, fault)), _) => Some(*fault),
+        (None, "early") => Some(Fault::Early),
+        (None, "any") => Some(Fault::Any),
+        (None, _) => status(value).map(Fault::Status),
     }
 }
 
@@ -221,7 +312,7 @@ fn count(value: &str, most: u32) -> Option<u32> {
 }
 
 /// `20ms` or `2s`, up to ten minutes.
-fn time(value: &str) -> Option<Duration> {
+pub(super) fn time(value: &str) -> Option<Duration> {
     let time = match value.strip_suffix("ms") {
         Some(millis) => Duration::from_millis(millis.parse().ok()?),
         None => Duration::from_secs(value.strip_suffix('s')?.parse().ok()?),

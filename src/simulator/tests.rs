@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
+mod wire;
+
 /// Sends requests on one connection, and everything that came back until it closed.
 async fn exchange(simulator: &Arc<Simulator>, requests: &str) -> String {
     let (mut client, server) = duplex(1 << 20);
@@ -20,10 +22,8 @@ async fn exchange(simulator: &Arc<Simulator>, requests: &str) -> String {
         let _cut = client.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
     };
-    let (answer, ()) = tokio::join!(
-        talk,
-        serve_connection(TokioIo::new(server), Arc::clone(simulator))
-    );
+    let served = serve_connection(TokioIo::new(server), Arc::clone(simulator));
+    let (answer, ()) = tokio::join!(talk, async { drop(served.await) });
     answer
 }
 
@@ -840,10 +840,8 @@ async fn a_stall_is_silence_and_a_hang_has_no_head() {
             drop(client);
             heard
         };
-        let (bytes, ()) = tokio::join!(
-            talk,
-            serve_connection(TokioIo::new(server), Arc::clone(&simulator))
-        );
+        let served = serve_connection(TokioIo::new(server), Arc::clone(&simulator));
+        let (bytes, ()) = tokio::join!(talk, async { drop(served.await) });
         assert_eq!(!bytes.is_empty(), heard, "{model}");
         assert!(!String::from_utf8_lossy(&bytes).contains("[DONE]"));
         let seen: Value = serde_json::from_str(&simulator.seen.list()).unwrap();
@@ -898,7 +896,12 @@ async fn gzip_is_sent_to_those_who_accept_it() {
             .body(())
             .unwrap()
             .into_parts();
-        let act = answer::decide(&simulator(), &head, &Bytes::from(request.to_string()));
+        let act = answer::decide(
+            &simulator(),
+            Script::default(),
+            &head,
+            &Bytes::from(request.to_string()),
+        );
         let mut body = act
             .answer
             .into_response(&act.script, Mark::default())
@@ -1074,7 +1077,7 @@ proptest! {
     #[test]
     fn any_body_gets_an_answer(body in "\\PC{0,60}") {
         let (head, ()) = Request::post("/v1/chat/completions").header("authorization", "Bearer k").body(()).unwrap().into_parts();
-        let act = answer::decide(&simulator(), &head, &Bytes::from(body));
+        let act = answer::decide(&simulator(), Script::default(), &head, &Bytes::from(body));
         prop_assert_eq!(act.answer.status, StatusCode::BAD_REQUEST);
     }
 }

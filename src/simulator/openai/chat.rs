@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{calls, choice, form, functions, is_streamed, obfuscation, tier};
+use super::{calls, choice, form, functions, is_streamed, obfuscation, tier, told_among, used};
 use crate::simulator::answer::{Asked, Written};
 use crate::simulator::complaint::Complaint;
 use crate::simulator::json::{CREATED, Obj};
@@ -106,9 +106,8 @@ impl Chat<'_> {
                     .done()
             })
             .collect();
-        self.envelope("chat.completion")
-            .list("choices", &choices)
-            .raw("usage", &self.usage())
+        let chat = self.envelope("chat.completion").list("choices", &choices);
+        used(self.asked.script.usage, chat, &self.usage())
             .str("service_tier", tier(self.asked.json))
             .str("system_fingerprint", "fp_simulator")
             .done()
@@ -171,14 +170,16 @@ impl Chat<'_> {
             }
             frames.push(self.chunk(index, "{}", Some(self.finish()), frames.len()));
         }
+        let mut last = vec![String::from("data: [DONE]\n\n")];
         if self.option("include_usage") == Some(true) {
-            let last = self
+            let told = self
                 .chunk_envelope()
                 .raw("choices", "[]")
                 .raw("usage", &self.usage());
-            frames.push(self.sealed(last, frames.len()));
+            let told = self.sealed(told, frames.len());
+            told_among(self.asked.script.usage, told, &mut last);
         }
-        frames.push(String::from("data: [DONE]\n\n"));
+        frames.extend(last);
         Written::openai_stream(frames)
     }
 

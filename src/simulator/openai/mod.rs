@@ -7,8 +7,9 @@ pub(super) mod small;
 
 use serde_json::Value;
 
-use crate::simulator::json::Digest;
+use crate::simulator::json::{Digest, Obj};
 use crate::simulator::reply::{Calls, Choice, Form, Tool};
+use crate::simulator::script::Telling;
 
 /// The tier that the answer is billed as; `fast` is sold as `priority`.
 fn tier(request: &Value) -> &str {
@@ -84,4 +85,23 @@ fn is_streamed(request: &Value) -> bool {
 /// Padding as the provider adds it to the deltas of a stream, so that their sizes tell nothing.
 fn obfuscation(digest: Digest, number: usize) -> String {
     digest.numbered("", 8 + number % 8, number)
+}
+
+/// A plain answer with its usage, as often as the script says.
+fn used(telling: Telling, answer: Obj, usage: &str) -> Obj {
+    match telling {
+        Telling::Missing => answer,
+        Telling::Once | Telling::Late => answer.raw("usage", usage),
+        Telling::Twice => answer.raw("usage", usage).raw("usage", usage),
+    }
+}
+
+/// Puts the usage chunk before the end of a stream, or where the script says.
+fn told_among(telling: Telling, chunk: String, last: &mut Vec<String>) {
+    match telling {
+        Telling::Once => last.insert(0, chunk),
+        Telling::Missing => {}
+        Telling::Late => last.push(chunk),
+        Telling::Twice => last.splice(0..0, [chunk.clone(), chunk]).for_each(drop),
+    }
 }

@@ -9,6 +9,7 @@ use crate::simulator::complaint::Complaint;
 use crate::simulator::json::{CREATED, Obj, listed};
 use crate::simulator::reply::{Call, End, Reply, Wish, pieces, weight, words};
 use crate::simulator::route::Dialect;
+use crate::simulator::script::Telling;
 
 /// What a plain body has besides its text.
 const OVERHEAD: usize = 1044;
@@ -122,9 +123,18 @@ impl Respond<'_> {
         } else {
             "response.completed"
         };
-        events.say(name, |event| {
-            event.raw("response", &self.object(self.status(), &self.items()))
-        });
+        // Late: the first says nothing of usage, the second does.
+        let times = match self.asked.script.usage {
+            Telling::Once | Telling::Missing => 1,
+            Telling::Late | Telling::Twice => 2,
+        };
+        for time in 1..=times {
+            let mut response = self.object(self.status(), &self.items());
+            if self.asked.script.usage == Telling::Late && time == 1 {
+                response = response.replace(&self.usage(), "null");
+            }
+            events.say(name, |event| event.raw("response", &response));
+        }
     }
 
     fn text_events(&self, events: &mut Events) {
@@ -284,7 +294,7 @@ impl Respond<'_> {
             .echo("truncation", request, "\"disabled\"")
             .raw(
                 "usage",
-                &if over {
+                &if over && self.asked.script.usage != Telling::Missing {
                     self.usage()
                 } else {
                     String::from("null")

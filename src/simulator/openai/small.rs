@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::is_streamed;
+use super::{is_streamed, told_among, used};
 use crate::simulator::answer::{Asked, Written};
 use crate::simulator::complaint::Complaint;
 use crate::simulator::json::{CREATED, Digest, Obj, listed};
@@ -53,17 +53,15 @@ pub(in crate::simulator) fn embeddings(asked: &Asked<'_>) -> Result<Written, Com
     } else {
         weight(input).div_ceil(4).max(1)
     };
+    let usage = Obj::new()
+        .num("prompt_tokens", tokens)
+        .num("total_tokens", tokens)
+        .done();
     let body = Obj::new()
         .str("object", "list")
         .list("data", &data)
-        .str("model", asked.model)
-        .raw(
-            "usage",
-            &Obj::new()
-                .num("prompt_tokens", tokens)
-                .num("total_tokens", tokens)
-                .done(),
-        );
+        .str("model", asked.model);
+    let body = used(asked.script.usage, body, &usage);
     Ok(Written::Plain(body.done()))
 }
 
@@ -206,9 +204,12 @@ pub(in crate::simulator) fn completion(asked: &Asked<'_>) -> Result<Written, Com
     };
     if !streamed {
         return Ok(Written::Plain(
-            text_completion(asked, &[(&reply.text, finish)])
-                .raw("usage", &usage)
-                .done(),
+            used(
+                asked.script.usage,
+                text_completion(asked, &[(&reply.text, finish)]),
+                &usage,
+            )
+            .done(),
         ));
     }
     let counted = asked.json.pointer("/stream_options/include_usage") == Some(&Value::Bool(true));
@@ -219,10 +220,12 @@ pub(in crate::simulator) fn completion(asked: &Asked<'_>) -> Result<Written, Com
         .map(|piece| plain(text_completion(asked, &[(*piece, "null")])))
         .collect();
     frames.push(plain(text_completion(asked, &[("", finish)])));
+    let mut last = vec![String::from("data: [DONE]\n\n")];
     if counted {
-        frames.push(framed(text_completion(asked, &[]).raw("usage", &usage)));
+        let told = framed(text_completion(asked, &[]).raw("usage", &usage));
+        told_among(asked.script.usage, told, &mut last);
     }
-    frames.push(String::from("data: [DONE]\n\n"));
+    frames.extend(last);
     Ok(Written::openai_stream(frames))
 }
 
