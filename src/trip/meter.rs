@@ -186,7 +186,8 @@ impl MeteredBody {
     }
 
     /// Stops in mid-answer. A stream of events gets the dialect's own error event, so that the SDK raises; any
-    /// other answer is broken off, so that nobody takes it for whole.
+    /// other answer is broken off, so that nobody takes it for whole. So is a stream whose length was declared: the
+    /// event would only fill up what is missing.
     fn cut(
         &mut self,
         cause: Code,
@@ -197,7 +198,9 @@ impl MeteredBody {
             return Poll::Ready(None);
         };
         run.cuts(cause, ending);
-        let upstream = run.upstream().filter(|_| run.is_event_stream());
+        let declared = self.filter.is_none() && self.inner.size_hint().exact().is_some();
+        let says_so = run.is_event_stream() && !declared;
+        let upstream = run.upstream().filter(|_| says_so);
         let Some(dialect) = upstream.map(|upstream| upstream.dialect) else {
             return Poll::Ready(Some(Err(BodyAbort(what))));
         };

@@ -148,6 +148,7 @@ cases! {
     upstream_closes_messages_stream
     upstream_closes_plain_answer
     upstream_closes_responses_stream
+    upstream_closes_stream_of_declared_length
     upstream_error_event
     upstream_garbage
     upstream_garbage_after_the_answer
