@@ -177,9 +177,12 @@ impl Plot<'_> {
         steps
     }
 
+    /// Sent together with the end: behind it, it could come when the next request is under way already.
     fn followed(&self, pieces: &[Bytes], by: &'static [u8]) -> Vec<Step> {
         let mut steps = self.whole(pieces);
-        steps.push(Step::Send(Bytes::from_static(by)));
+        if let Some(Step::Send(last)) = steps.pop() {
+            steps.push(Step::Send([&last[..], by].concat().into()));
+        }
         steps
     }
 

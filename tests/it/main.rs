@@ -5,6 +5,8 @@ mod cli;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod ends;
@@ -21,6 +23,8 @@ mod isolation;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod pair;
+#[cfg(test)]
 mod panic;
 #[cfg(test)]
 mod reload;
@@ -28,6 +32,8 @@ mod reload;
 mod run;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

@@ -15,7 +15,10 @@ use crate::stage::{Caller, until, within};
 
 /// The program under test, with nothing of the environment that it would look at.
 pub(crate) fn outrigger(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+    // The long tests are for the program as it is released.
+    let program = std::env::var_os("OUTRIGGER_UNDER_TEST");
+    let built = env!("CARGO_BIN_EXE_outrigger");
+    let mut command = Command::new(program.unwrap_or_else(|| built.into()));
     for name in [
         "OUTRIGGER_CONFIG",
         "STATE_DIRECTORY",
