@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Error;
 use crate::config::raw::Raw;
 use crate::config::values::{LogFormat, OnOff, OrOff};
-use crate::config::{Loaded, System, load, load_text};
+use crate::config::{Loaded, System, defaults, load, load_text};
+use crate::host;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
@@ -103,6 +104,8 @@ pub struct Boot {
     pub idle_timeout: Duration,
     /// Connections at once.
     pub connections: u32,
+    /// Bytes of request bodies held at once.
+    pub buffers: u64,
     /// Idle upstream connections.
     pub pool: u32,
     /// How log lines look.
@@ -131,6 +134,7 @@ impl Boot {
             head_timeout: listen.head_timeout(),
             idle_timeout: listen.idle_timeout(),
             connections: listen.connections(),
+            buffers: buffers(raw),
             pool: raw.pool.idle_connections(),
             log_format: raw.log.format(),
             log_requests: raw.log.requests(),
@@ -154,6 +158,7 @@ impl Boot {
                 self.idle_timeout != newer.idle_timeout,
             ),
             ("listen.connections", self.connections != newer.connections),
+            ("memory.buffers", self.buffers != newer.buffers),
             ("pool.idle_connections", self.pool != newer.pool),
             ("log.format", self.log_format != newer.log_format),
             ("log.requests", self.log_requests != newer.log_requests),
@@ -163,6 +168,17 @@ impl Boot {
         .filter_map(|(key, changed)| changed.then_some(key))
         .collect()
     }
+}
+
+/// Bytes of request bodies held at once: as written, or a part of the memory that the process may use.
+fn buffers(raw: &Raw) -> u64 {
+    let derived = || {
+        let (least, most) = defaults::BUFFERS;
+        let part = host::memory::usable().map(|bytes| bytes / defaults::BUFFERS_PART);
+        part.unwrap_or(least).clamp(least, most)
+    };
+    let written = raw.memory.buffers.as_ref();
+    written.map_or_else(derived, |written| written.value)
 }
 
 /// The state directory: the one named, else `$STATE_DIRECTORY` (systemd), else

@@ -107,7 +107,7 @@ impl Sidecar {
             };
         }
         let world = World {
-            accounts: Arc::new(Accounts::default()),
+            accounts: Arc::new(Accounts::new(boot.buffers)),
             registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), labels(&loaded))),
             trust: Arc::new(TrustStore::default()),
         };
@@ -172,6 +172,7 @@ impl Prepared {
             ..
         } = options;
         let registry = Arc::clone(&world.registry);
+        registry.process().buffers_bounded(boot.buffers);
         let pool = usize::try_from(boot.pool).unwrap_or(usize::MAX);
         let ground = Arc::new(Ground {
             live: Arc::clone(&live),

@@ -68,6 +68,10 @@ pub const POLICY: &str = "standard";
 pub const QUEUE: u32 = 100;
 /// `limits.queue_wait`.
 pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// `memory.buffers`: one part in so many of the memory that the process may use, but at least and at most so much.
+pub const BUFFERS_PART: u64 = 4;
+/// See [`BUFFERS_PART`].
+pub const BUFFERS: (u64, u64) = (16 * MIB, 1024 * MIB);
 /// `pool.idle_connections`.
 pub const IDLE_CONNECTIONS: u32 = 256;
 /// `log.format`.

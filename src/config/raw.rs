@@ -27,6 +27,8 @@ pub struct Raw {
     pub policies: Vec<Policy>,
     /// `[tenants.ID]`, in the order written (the main file first).
     pub tenants: Vec<Tenant>,
+    /// `[memory]`.
+    pub memory: Memory,
     /// `[pool]`.
     pub pool: Pool,
     /// `[log]`.
@@ -185,6 +187,13 @@ pub struct Tenant {
     pub keys: Option<Sited<Vec<Sited<KeyHash>>>>,
     /// Its own limits, over the policy's.
     pub limits: Limits,
+}
+
+/// `[memory]`: what may be held at once.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Bytes of request bodies.
+    pub buffers: Option<Sited<u64>>,
 }
 
 /// `[pool]`: connections to upstreams.

@@ -10,8 +10,8 @@ use super::mask;
 use super::parse;
 use super::problem::{OutCode, Problem};
 use super::raw::{
-    Drain, Identity, Limits, Listen, Log, Metrics, Models, Policy, Pool, Raw, Reload, Tenant,
-    Upstream,
+    Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models, Policy, Pool, Raw, Reload,
+    Tenant, Upstream,
 };
 use super::section::{Context, Section};
 use super::site::{Site, Sited};
@@ -77,6 +77,7 @@ fn not_here(context: &mut Context<'_>, top: &Section<'_>) {
             "listen",
             "identity",
             "upstreams",
+            "memory",
             "pool",
             "log",
             "metrics",
@@ -343,8 +344,13 @@ fn first(
     true
 }
 
-/// `[pool]`, `[log]`, `[metrics]`, `[drain]` and `[reload]`.
+/// `[memory]`, `[pool]`, `[log]`, `[metrics]`, `[drain]` and `[reload]`.
 fn process(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
+    if let Some(section) = top.sub(context, "memory") {
+        raw.memory = Memory {
+            buffers: section.get(context, "buffers"),
+        };
+    }
     if let Some(section) = top.sub(context, "pool") {
         raw.pool = Pool {
             idle_connections: section.get(context, "idle_connections"),

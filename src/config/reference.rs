@@ -47,6 +47,7 @@ const TABLES: &[(&str, &str, &str)] = &[
         "what the tenants that use it may do",
     ),
     ("tenants.*", "tenants.acme", "whose work it is"),
+    ("memory", "memory", "what may be held at once"),
     ("pool", "pool", "connections to upstreams"),
     ("log", "log", "what is written to standard error"),
     ("metrics", "metrics", "what `/metrics` shows"),

@@ -91,7 +91,7 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
     }
     match request.uri().path() {
         "/metrics" => {
-            let text = ground.metrics(&ProcessFacts::read());
+            let text = ground.page(&ProcessFacts::read());
             page(StatusCode::OK, Registry::CONTENT_TYPE, text)
         }
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),

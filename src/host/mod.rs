@@ -7,6 +7,7 @@ pub mod error;
 pub mod files;
 pub mod hardening;
 pub mod ids;
+pub mod memory;
 pub mod net;
 pub mod proc;
 pub mod signals;

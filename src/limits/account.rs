@@ -1,6 +1,7 @@
 //! One tenant's account: the public face of the ledger, shared by all requests of the tenant and kept across reloads.
 //! Must never wake a waiter, or drop its waker, while it holds the lock: either may run foreign code.
 
+use super::buffers::{Buffers, Full, Lease, Shelf};
 use super::hold::Hold;
 use super::ledger::{Ask, Ledger, Levels};
 use super::queue::Ticket;
@@ -14,13 +15,20 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Account {
     pub(super) ledger: Mutex<Ledger>,
+    pub(super) shelf: Shelf,
 }
 
 impl Account {
-    /// A new account: every bucket full, every slot free.
+    /// A new account: every bucket full, every slot free, and buffers without a bound.
     pub fn new(spec: &LimitSpec, now: Boot) -> Arc<Self> {
+        Self::sharing(&Buffers::new(u64::MAX), spec, now)
+    }
+
+    /// A new account that shares the buffers of the process with others.
+    pub fn sharing(buffers: &Arc<Buffers>, spec: &LimitSpec, now: Boot) -> Arc<Self> {
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(spec, now)),
+            shelf: Shelf::new(Arc::clone(buffers)),
         })
     }
 
@@ -78,6 +86,21 @@ impl Account {
     /// The holds that are alive: requests in progress, whether streams are limited or not.
     pub fn in_flight(&self) -> u32 {
         self.ledger.lock().in_flight()
+    }
+
+    /// Whether so many bytes could be held now. Takes nothing.
+    pub fn fits(&self, bytes: u64) -> Result<(), Full> {
+        self.shelf.fits(bytes)
+    }
+
+    /// A lease of no bytes, to be grown.
+    pub fn lease(self: &Arc<Self>) -> Lease {
+        Lease::empty(Arc::clone(self))
+    }
+
+    /// The bytes its requests hold.
+    pub fn held(&self) -> u64 {
+        self.shelf.held()
     }
 
     /// The requests that wait.

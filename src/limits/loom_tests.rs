@@ -185,3 +185,26 @@ fn loom_more_room_by_a_resize_reaches_everyone() {
         assert_empty(&account);
     });
 }
+
+#[test]
+fn loom_buffers_never_pass_the_ceiling_and_all_come_back() {
+    model(|| {
+        let buffers = Buffers::new(12);
+        buffers.share_among(3);
+        let spec = LimitSpec::default();
+        // One is each tenant's own, nine are lent.
+        let hold = |account: Arc<Account>, buffers: Arc<Buffers>| {
+            move || {
+                let mut lease = account.lease();
+                assert_eq!(lease.grow_to(1), Ok(()), "the share is the tenant's own");
+                let _ = lease.grow_to(4);
+                assert!(buffers.held() <= 12);
+            }
+        };
+        let account = || Account::sharing(&buffers, &spec, NOW);
+        let other = thread::spawn(hold(account(), Arc::clone(&buffers)));
+        hold(account(), Arc::clone(&buffers))();
+        other.join().unwrap();
+        assert_eq!(buffers.held(), 0);
+    });
+}

@@ -1,5 +1,5 @@
 //! Floor 2, what one tenant may use: rates, stream slots and the wait for them. One [`Account`] per tenant, one lock
-//! per account, every dimension decided together or not at all.
+//! per account, every dimension decided together or not at all. Buffers alone are shared by all tenants ([`Buffers`]).
 //! Must never do IO, read a clock (the time is passed in) or know who the tenant is.
 //!
 //! The life of a reservation:
@@ -14,6 +14,7 @@
 
 mod account;
 mod bucket;
+mod buffers;
 mod gauge;
 mod hold;
 mod ledger;
@@ -30,6 +31,7 @@ mod loom_tests;
 mod tests;
 
 pub use account::Account;
+pub use buffers::{Buffers, Full, Lease};
 pub use gauge::Level;
 pub use hold::Hold;
 pub use ledger::{Ask, Levels};

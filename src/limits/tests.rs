@@ -4,6 +4,7 @@
     reason = "a test that overflows fails, which is what it is for"
 )]
 
+mod buffers;
 mod schedules;
 mod threads;
 mod waiting;

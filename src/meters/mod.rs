@@ -26,7 +26,7 @@ use crate::host::ProcessFacts;
 use crate::units::TenantId;
 
 pub use process::{ConnectResult, ProcessMeters};
-pub use tenant::{Direction, TenantMeters};
+pub use tenant::{Direction, Stock, TenantMeters};
 
 /// All meters of the process. One per process, shared; outlives every snapshot, so a reload resets nothing.
 /// Needs no upkeep: memory grows with labels alone, and those are closed words and at most so many tenants.
@@ -89,6 +89,17 @@ impl Registry {
     /// The meters that have no tenant by nature.
     pub fn process(&self) -> &ProcessMeters {
         &self.process
+    }
+
+    /// Takes over what tenants have at this moment, to be called right before rendering; who is not named has nothing.
+    pub fn take_stock(&self, stocks: impl Iterator<Item = (Arc<TenantMeters>, Stock)>) {
+        for meters in [&self.nobody, &self.other] {
+            meters.clear();
+        }
+        self.read().values().for_each(|meters| meters.clear());
+        for (meters, stock) in stocks {
+            meters.add(stock);
+        }
     }
 
     /// The whole page in Prometheus' text format 0.0.4. The recorder's families come first and in no order, then ours,

@@ -25,6 +25,7 @@ pub struct ProcessMeters {
     tenants_labelled: Gauge,
     panics: Counter,
     draining: Gauge,
+    buffers: Gauge,
     observed: Observed,
 }
 
@@ -93,6 +94,7 @@ impl ProcessMeters {
             tenants_labelled: gauge(&TENANTS_LABELLED),
             panics: counter(&PANICS),
             draining: gauge(&DRAINING),
+            buffers: gauge(&BUFFERS),
             observed: Observed::default(),
         }
     }
@@ -168,6 +170,11 @@ impl ProcessMeters {
     /// The drain began; it does not end but with the process.
     pub fn draining(&self) {
         self.draining.set(1);
+    }
+
+    /// So many bytes of request bodies may be held.
+    pub fn buffers_bounded(&self, bytes: u64) {
+        self.buffers.set(float(bytes));
     }
 
     pub(super) fn tenant_labelled(&self) {
@@ -246,7 +253,7 @@ impl Observed {
 }
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 18] = [
+pub(super) const FAMILIES: [&Family; 19] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
@@ -260,6 +267,7 @@ pub(super) const FAMILIES: [&Family; 18] = [
     &TENANTS_LABELLED,
     &PANICS,
     &DRAINING,
+    &BUFFERS,
     &TASKS,
     &RESIDENT,
     &OPEN_FDS,
@@ -309,6 +317,10 @@ const TENANTS_LABELLED: Family = Family::gauge(
 const PANICS: Family = Family::counter("outrigger_panics_total", "Panics caught; each is a bug.");
 const DRAINING: Family =
     Family::gauge("outrigger_draining", "1 from the start of the shutdown on.");
+const BUFFERS: Family = Family::gauge(
+    "outrigger_buffers_bytes",
+    "The most bytes of request bodies that are held at once.",
+);
 const TASKS: Family = Family::gauge("outrigger_tasks", "Tasks alive, by name.");
 
 // The names that every Prometheus client library uses for a process.

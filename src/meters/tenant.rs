@@ -26,6 +26,14 @@ pub struct TenantMeters {
     durations: Histogram,
     first_tokens: Histogram,
     waited_nanos: AtomicU64,
+    buffered: AtomicU64,
+}
+
+/// What a tenant has when the page is rendered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Bytes of request bodies.
+    pub buffered: u64,
 }
 
 /// Which way bytes went.
@@ -71,6 +79,7 @@ impl TenantMeters {
             durations: Histogram::new(),
             first_tokens: Histogram::new(),
             waited_nanos: AtomicU64::new(0),
+            buffered: AtomicU64::new(0),
             births: Arc::clone(births),
             tenant,
         }
@@ -158,6 +167,15 @@ impl TenantMeters {
         self.log_dropped.increment(1);
     }
 
+    /// Begins a new count of what there is: several tenants may share a label.
+    pub(super) fn clear(&self) {
+        self.buffered.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn add(&self, stock: Stock) {
+        self.buffered.fetch_add(stock.buffered, Ordering::Relaxed);
+    }
+
     #[cold]
     fn born(&self, family: &Family, words: &[(&'static str, &'static str)]) -> Counter {
         let own = Label::new("tenant", self.tenant.clone());
@@ -185,6 +203,13 @@ pub(super) fn render(page: &mut Page, tenants: &[(&str, &TenantMeters)]) {
     for (tenant, meters) in tenants {
         let nanos = meters.waited_nanos.load(Ordering::Relaxed);
         page.seconds(&[("tenant", tenant)], Duration::from_nanos(nanos));
+    }
+    page.family(&BUFFERED);
+    for (tenant, meters) in tenants {
+        page.sample(
+            &[("tenant", tenant)],
+            meters.buffered.load(Ordering::Relaxed),
+        );
     }
 }
 
@@ -237,4 +262,8 @@ const FIRST_TOKEN: Family = Family::histogram(
 const QUEUE_WAIT: Family = Family::counter(
     "outrigger_queue_wait_seconds_total",
     "Time that trips have spent waiting for a slot.",
+);
+const BUFFERED: Family = Family::gauge(
+    "outrigger_buffered_bytes",
+    "Bytes of request bodies held now, of `outrigger_buffers_bytes` in all.",
 );

@@ -267,6 +267,7 @@ fn few_series_are_there_from_the_start() {
     assert_eq!(
         lines,
         [
+            "outrigger_buffered_bytes{tenant=\"acme\"} 0",
             "outrigger_bytes_total{tenant=\"acme\",direction=\"request\"} 0",
             "outrigger_bytes_total{tenant=\"acme\",direction=\"response\"} 0",
             "outrigger_first_token_seconds_count{tenant=\"acme\"} 0",

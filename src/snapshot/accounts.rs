@@ -4,25 +4,38 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::limits::{Account, LimitSpec};
+use crate::limits::{Account, Buffers, LimitSpec};
 use crate::units::{Boot, TenantId};
 
 /// Accounts by tenant id. Those of tenants no longer configured are kept too, up to a bound.
-#[derive(Default)]
 pub struct Accounts {
     by_id: Mutex<HashMap<TenantId, Arc<Account>>>,
+    buffers: Arc<Buffers>,
 }
 
 /// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go.
 const RETIRED: usize = 65_536;
 
 impl Accounts {
+    /// None yet; they will share buffers of so many bytes.
+    pub fn new(buffers: u64) -> Self {
+        Self {
+            by_id: Mutex::default(),
+            buffers: Buffers::new(buffers),
+        }
+    }
+
+    /// The buffers that all of them share.
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
+    }
+
     /// The account of a tenant; born full if it is new. Its limits are left as they are.
     pub(super) fn get(&self, id: &TenantId, spec: &LimitSpec, now: Boot) -> Arc<Account> {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
         let account = by_id
             .entry(id.clone())
-            .or_insert_with(|| Account::new(spec, now));
+            .or_insert_with(|| Account::sharing(&self.buffers, spec, now));
         Arc::clone(account)
     }
 
@@ -33,5 +46,12 @@ impl Accounts {
         if retired > RETIRED {
             by_id.retain(|id, account| is_current(id) || account.in_flight() > 0);
         }
+    }
+}
+
+/// For those who only look: without a bound.
+impl Default for Accounts {
+    fn default() -> Self {
+        Self::new(u64::MAX)
     }
 }

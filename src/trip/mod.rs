@@ -28,7 +28,7 @@ pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Refusal, Stop};
 
 use crate::host::ProcessFacts;
-use crate::meters::Registry;
+use crate::meters::{Registry, Stock};
 use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
@@ -59,8 +59,17 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// The page that Prometheus reads.
-    pub fn metrics(&self, facts: &ProcessFacts) -> String {
+    /// The page of metrics, as things stand.
+    pub fn page(&self, facts: &ProcessFacts) -> String {
+        let snapshot = self.live.take();
+        let stocks = snapshot.tenants().chain([snapshot.nobody()]);
+        let stocks = stocks.filter_map(|tenant| {
+            let stock = Stock {
+                buffered: tenant.account().held(),
+            };
+            (stock != Stock::default()).then(|| (Arc::clone(tenant.meters()), stock))
+        });
+        self.registry.take_stock(stocks);
         let idle = self.dialer.pool().idle();
         self.registry.process().upstream_idle(idle);
         self.registry.render(facts)

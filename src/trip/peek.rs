@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use super::accept::Asking;
 use super::record::Run;
 use super::{Refusal, Stop};
+use crate::limits::{Account, Full, Lease};
 use crate::snapshot::Policy;
 use crate::units::Code;
 use crate::wire::dialect::asked::{Asked, Governed, scan_code};
@@ -40,15 +42,19 @@ pub(super) enum Content {
     Opaque(Incoming),
 }
 
-pub(super) async fn peek(run: &Run, asking: Box<Asking>, body: Incoming) -> Result<Inquiry, Stop> {
+pub(super) async fn peek(
+    run: &mut Run,
+    asking: Box<Asking>,
+    body: Incoming,
+) -> Result<Inquiry, Stop> {
     let target = &asking.target;
     let governed = Governed::of(target.upstream.dialect, target.endpoint);
     let content = match governed {
         None => Content::Opaque(body),
         Some(governed) => {
-            let policy = run.policy();
-            check_head(&asking.parts.headers, &body, policy)?;
-            let (scan, pieces) = read(body, governed, policy).await?;
+            check_head(run, &asking.parts.headers, &body)?;
+            let (scan, pieces, lease) = read(run, body, governed).await?;
+            run.keeps(lease);
             let asked = governed
                 .read(scan)
                 .map_err(|fault| Refusal::new(fault.code(), fault.to_string()).about(fault.path))?;
@@ -62,7 +68,7 @@ pub(super) async fn peek(run: &Run, asking: Box<Asking>, body: Incoming) -> Resu
 }
 
 /// What the head already rules out.
-fn check_head(headers: &HeaderMap, body: &Incoming, policy: &Policy) -> Result<(), Refusal> {
+fn check_head(run: &Run, headers: &HeaderMap, body: &Incoming) -> Result<(), Refusal> {
     let encoded = headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -76,9 +82,16 @@ fn check_head(headers: &HeaderMap, body: &Incoming, policy: &Policy) -> Result<(
         let text = "the content type is not JSON in UTF-8: others could read the body differently; hint: `content-type: application/json`";
         return Err(Refusal::new(Code::BodyEncoding, text).closing());
     }
+    let policy = run.policy();
     let allowance = policy.body.value as u64;
-    if body.size_hint().lower() > allowance {
+    let declared = body.size_hint().lower();
+    if declared > allowance {
         return Err(too_large(allowance).by(&policy.body.rule));
+    }
+    if declared > FREE as u64 {
+        // Who would be refused in the middle uploads nothing.
+        let counted = declared - FREE as u64;
+        run.account().fits(counted).map_err(no_room)?;
     }
     Ok(())
 }
@@ -110,6 +123,8 @@ fn is_json(kind: &[u8]) -> bool {
 struct Held {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
+    /// What the pieces may keep alive, which can be more than their length.
+    cost: usize,
 }
 
 /// A piece of this size is worth a handle of its own.
@@ -118,10 +133,26 @@ const OWN_PIECE: usize = 4096;
 /// Joined pieces are no larger than this, so that joining never moves much.
 const JOINED: usize = 65_536;
 
+/// A piece of its own may be a slice of a larger buffer: the HTTP library reads at least so much at a time.
+const READ: usize = 8192;
+
+/// What of a body is not counted: it is a part of what a connection costs, and those are bounded. So a small request
+/// finds room whatever others hold.
+const FREE: usize = 16_384;
+
+/// Room for bodies is taken in steps of this size.
+const STEP: u64 = 16_384;
+
 impl Held {
+    /// The bytes of memory in use, about.
+    fn cost(&self) -> usize {
+        self.cost + self.tail.capacity()
+    }
+
     fn push(&mut self, data: Bytes) {
         if data.len() >= OWN_PIECE || (self.pieces.is_empty() && self.tail.is_empty()) {
             self.join();
+            self.cost += data.len().next_multiple_of(READ);
             self.pieces.push_back(data);
             return;
         }
@@ -133,6 +164,7 @@ impl Held {
 
     fn join(&mut self) {
         if !self.tail.is_empty() {
+            self.cost += self.tail.capacity();
             self.pieces
                 .push_back(std::mem::take(&mut self.tail).freeze());
         }
@@ -146,11 +178,12 @@ impl Held {
 
 /// Reads and scans the whole body. Only a body that keeps us waiting is timed.
 async fn read(
+    run: &Run,
     mut body: Incoming,
     governed: &'static Governed,
-    policy: &Policy,
-) -> Result<(json_scan::Scan, VecDeque<Bytes>), Stop> {
-    let mut reading = Reading::new(governed, policy.body.value);
+) -> Result<(json_scan::Scan, VecDeque<Bytes>, Option<Lease>), Stop> {
+    let policy = run.policy();
+    let mut reading = Reading::new(governed, policy.body.value, run.account());
     let waiting = poll_fn(|cx| Poll::Ready(reading.poll(&mut body, cx))).await;
     match waiting {
         Poll::Ready(done) => done,
@@ -166,24 +199,29 @@ async fn read(
         .scanner
         .finish()
         .map_err(|fault| unreadable(&fault))?;
-    Ok((scan, reading.pieces.into_pieces()))
+    Ok((scan, reading.pieces.into_pieces(), reading.lease))
 }
 
 /// A body as it is read.
-struct Reading {
+struct Reading<'a> {
     scanner: Scanner,
     pieces: Held,
     held: usize,
     allowance: usize,
+    account: &'a Arc<Account>,
+    /// The room it takes, if it is not small.
+    lease: Option<Lease>,
 }
 
-impl Reading {
-    fn new(governed: &'static Governed, allowance: usize) -> Self {
+impl<'a> Reading<'a> {
+    fn new(governed: &'static Governed, allowance: usize, account: &'a Arc<Account>) -> Self {
         Self {
             scanner: Scanner::new(governed.paths(), Rules::STRICT),
             pieces: Held::default(),
             held: 0,
             allowance,
+            account,
+            lease: None,
         }
     }
 
@@ -215,8 +253,40 @@ impl Reading {
         if !data.is_empty() {
             self.pieces.push(data);
         }
+        let cost = self.pieces.cost();
+        if cost > FREE {
+            return self.take_room((cost - FREE) as u64);
+        }
         Ok(())
     }
+
+    /// The piece is here already, so what is held passes the ceiling by the pieces of this moment.
+    fn take_room(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let lease = self.lease.get_or_insert_with(|| self.account.lease());
+        if bytes <= lease.bytes() {
+            return Ok(());
+        }
+        lease
+            .grow_to(bytes.next_multiple_of(STEP))
+            .or_else(|_| lease.grow_to(bytes))
+            .map_err(no_room)
+    }
+}
+
+fn no_room(full: Full) -> Refusal {
+    match full {
+        Full::Now => Refusal::new(
+            Code::BuffersFull,
+            "no room to hold the request body now; hint: try again, or raise `memory.buffers`",
+        ),
+        Full::Ever(most) => {
+            let text = format!(
+                "the request body takes more than the {most} bytes a tenant may have of `memory.buffers`"
+            );
+            Refusal::new(Code::BodyTooLarge, text)
+        }
+    }
+    .closing()
 }
 
 fn unreadable(fault: &json_scan::Fault) -> Refusal {

@@ -12,7 +12,7 @@ use super::decide::Verdict;
 use super::forward::{is_event_stream, is_metered};
 use super::identify::TurnedAway;
 use super::{Door, Ground, Refusal};
-use crate::limits::{Account, Hold};
+use crate::limits::{Account, Hold, Lease};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Line, Spine};
@@ -33,6 +33,8 @@ pub(super) struct Run {
     question: Question,
     answer: Answered,
     hold: Option<Hold>,
+    /// The room its body takes, until the answer begins: by then the upstream has it.
+    lease: Option<Arc<Lease>>,
     sent: Sent,
     admitted_at: Boot,
     /// Since when it waits in the queue.
@@ -147,6 +149,7 @@ impl Run {
             question: Question::default(),
             answer: Answered::default(),
             hold: None,
+            lease: None,
             sent: Sent::default(),
             admitted_at: at.0,
             queued: None,
@@ -255,6 +258,16 @@ impl Run {
         self.hold = Some(hold);
     }
 
+    /// The trip holds a body that is not small.
+    pub(super) fn keeps(&mut self, lease: Option<Lease>) {
+        self.lease = lease.map(Arc::new);
+    }
+
+    /// The room that its body takes, to go along with it.
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
+    }
+
     /// The request is about to leave, with this key. It was admitted just now: nothing between the two waits.
     pub(super) fn leaves(&mut self, key: KeySource) {
         self.question.key_source = Some(key);
@@ -264,6 +277,7 @@ impl Run {
     /// The answer's head is here.
     pub(super) fn answered(&mut self, response: &Response<AnswerBody>, meter: Option<Meter>) {
         self.answer.head_at = Some(self.now());
+        self.lease = None;
         self.answer.status = Some(response.status());
         self.answer.is_stream = is_event_stream(response.headers());
         self.answer.meter = meter;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::limits::Lease;
 use crate::units::Code;
 
 /// How many body bytes have gone towards the upstream; shared with the request's record.
@@ -42,6 +43,8 @@ pub enum RequestBody {
         left: u64,
         /// The count for the record.
         sent: Sent,
+        /// The room it takes, if it is not small; goes back with it.
+        _lease: Option<Arc<Lease>>,
     },
     /// Passed through as it arrives.
     Streamed {
@@ -85,7 +88,7 @@ impl std::error::Error for BodyFault {}
 
 impl RequestBody {
     /// A held body.
-    pub fn held(pieces: VecDeque<Bytes>, sent: Sent) -> Self {
+    pub fn held(pieces: VecDeque<Bytes>, sent: Sent, lease: Option<Arc<Lease>>) -> Self {
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
         let mut pieces = pieces;
         Self::Held {
@@ -93,6 +96,7 @@ impl RequestBody {
             pieces,
             left,
             sent,
+            _lease: lease,
         }
     }
 
@@ -106,11 +110,13 @@ impl RequestBody {
                 pieces,
                 left,
                 sent,
+                _lease: lease,
             } => Some(Self::Held {
                 next: next.clone(),
                 pieces: pieces.clone(),
                 left: *left,
                 sent: sent.clone(),
+                _lease: lease.clone(),
             }),
             Self::Streamed { .. } => None,
         }
@@ -132,6 +138,7 @@ impl Body for RequestBody {
                 pieces,
                 left,
                 sent,
+                ..
             } => Poll::Ready(next.take().map(|piece| {
                 *next = pieces.pop_front();
                 *left = left.saturating_sub(piece.len() as u64);

@@ -201,7 +201,7 @@ impl Stage {
 
     /// The page of metrics.
     pub(crate) fn page(&self) -> String {
-        self.sidecar.ground.metrics(&ProcessFacts::default())
+        self.sidecar.ground.page(&ProcessFacts::default())
     }
 
     /// The sum over all series of that name whose labels hold `label`.

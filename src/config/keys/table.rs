@@ -468,6 +468,16 @@ const TENANTS: &[Key] = &[
 
 const PROCESS: &[Key] = &[
     key(
+        "memory.buffers",
+        Kind::Size(MIB, 1024 * GIB),
+        Fallback::Unset(
+            "a quarter of the memory that the process may use, at least 16 MiB and at most 1 GiB",
+        ),
+        "256MiB",
+        "bytes of request bodies held at once, over all tenants",
+        "Each tenant has a share of a quarter of it to itself and borrows from the rest while there is room; a body that finds none is refused with `buffers-full`. The first 16 KiB of a body are not counted.",
+    ),
+    key(
         "pool.idle_connections",
         Kind::Count(0, MANY),
         is(Value::Count(d::IDLE_CONNECTIONS as u64)),

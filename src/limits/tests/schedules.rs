@@ -20,7 +20,7 @@ fn any_rate() -> impl Strategy<Value = Rate> {
 }
 
 /// A failure prints its minimal input; it becomes a table test, not a file that nobody reads.
-fn unrecorded() -> ProptestConfig {
+pub(super) fn unrecorded() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()

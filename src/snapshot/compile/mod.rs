@@ -55,6 +55,9 @@ impl Compiled {
             account.resize(spec, now);
         }
         self.accounts
+            .buffers()
+            .share_among(self.snapshot.tenants.len());
+        self.accounts
             .forget(|id| self.snapshot.tenants.contains_key(id));
         self.snapshot
     }

@@ -126,9 +126,9 @@ fn outgoing_body(run: &Run, body: AllowedBody) -> RequestBody {
         } if !verdict.edits.is_empty() => {
             let splices = splice::splices(&asked, &verdict.edits);
             let (pieces, _) = splice::apply(pieces.into_iter(), &splices);
-            RequestBody::held(pieces.into(), sent)
+            RequestBody::held(pieces.into(), sent, run.lease())
         }
-        AllowedBody::Governed { pieces, .. } => RequestBody::held(pieces, sent),
+        AllowedBody::Governed { pieces, .. } => RequestBody::held(pieces, sent, run.lease()),
     }
 }
 
