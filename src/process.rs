@@ -80,6 +80,13 @@ pub enum ProcessEvent<'a> {
         /// Why.
         why: &'a dyn fmt::Display,
     },
+    /// The descriptors do not suffice for as many connections as are configured.
+    DescriptorsFew {
+        /// How many may be open.
+        files: u64,
+        /// How many connections that is good for.
+        connections: u64,
+    },
     /// A listener is broken and does not accept any more.
     AcceptFailed {
         /// Which listener.
@@ -194,6 +201,9 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::AcceptBackoff { role, pause, why } => {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             warn!(target: TARGET, role, pause_ms, %why, "out of descriptors or memory; accepting rests");
+        }
+        E::DescriptorsFew { files, connections } => {
+            warn!(target: TARGET, files, connections, "fewer connections than `listen.connections`: the limit of open files is too low");
         }
         E::AcceptFailed { role, why } => error!(target: TARGET, role, %why, "listener broken"),
         E::DrainStarted { open } => info!(target: TARGET, open, "draining"),

@@ -17,7 +17,7 @@ use super::vital::Vital;
 use crate::config::values::OnOff;
 use crate::config::{Loaded, render};
 use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
-use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files};
+use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
 use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World, compile};
@@ -189,7 +189,7 @@ impl Prepared {
             usize::try_from(boot.head_bytes).unwrap_or(usize::MAX),
             boot.head_timeout,
             boot.idle_timeout,
-            usize::try_from(boot.connections).unwrap_or(usize::MAX),
+            connections(boot.connections),
         );
         let (stage, _) = watch::channel(Stage::Open);
         let (end, ended) = mpsc::channel(8);
@@ -292,6 +292,22 @@ impl Sidecar {
         tell(ProcessEvent::DrainEnded { cut: open });
         open
     }
+}
+
+/// As many connections as are wanted, or as the descriptors are good for: each call takes one on both sides, and what
+/// else needs some (probes, the operator, the log) must not find them gone.
+fn connections(wanted: u32) -> usize {
+    const RESERVED: u64 = 128;
+    const LEAST: u64 = 8;
+    let files = hardening::most_descriptors().unwrap_or(u64::MAX);
+    let most = (files.saturating_sub(RESERVED) / 2).max(LEAST);
+    if most < u64::from(wanted) {
+        tell(ProcessEvent::DescriptorsFew {
+            files,
+            connections: most,
+        });
+    }
+    usize::try_from(most.min(u64::from(wanted))).unwrap_or(usize::MAX)
 }
 
 /// Writes a ready file: one `name=address` a line.

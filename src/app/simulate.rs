@@ -47,7 +47,7 @@ pub fn simulator(address: SocketAddr, simulator: Simulator) -> Result<SocketAddr
                         }
                     });
                 }
-                Accepted::Resting { pause, error } => {
+                Accepted::Resting { pause, error, .. } => {
                     tell(ProcessEvent::AcceptBackoff {
                         role: "simulator",
                         pause,

@@ -109,12 +109,15 @@ pub async fn listen(
                     host::spawn("refused-connection", refused);
                 }
             }
-            Accepted::Resting { pause, error } => {
-                tell(ProcessEvent::AcceptBackoff {
-                    role: "proxy",
-                    pause,
-                    why: &error,
-                });
+            Accepted::Resting { pause, error, news } => {
+                doorway.ground.registry.process().accept_rested();
+                if news {
+                    tell(ProcessEvent::AcceptBackoff {
+                        role: "proxy",
+                        pause,
+                        why: &error,
+                    });
+                }
             }
             Accepted::Failed(error) => {
                 tell(ProcessEvent::AcceptFailed {

@@ -71,12 +71,14 @@ pub async fn admin(mut listener: UnixListener, calls: mpsc::Sender<AdminCall>) {
                     drop(place);
                 });
             }
-            Accepted::Resting { pause, error } => {
-                tell(ProcessEvent::AcceptBackoff {
-                    role: "admin",
-                    pause,
-                    why: &error,
-                });
+            Accepted::Resting { pause, error, news } => {
+                if news {
+                    tell(ProcessEvent::AcceptBackoff {
+                        role: "admin",
+                        pause,
+                        why: &error,
+                    });
+                }
             }
             Accepted::Failed(error) => {
                 tell(ProcessEvent::AcceptFailed {

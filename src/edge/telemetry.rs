@@ -53,12 +53,15 @@ pub async fn telemetry(mut listener: TcpListener, ground: Arc<Ground>, ready: Ar
                     drop(place);
                 });
             }
-            Accepted::Resting { pause, error } => {
-                tell(ProcessEvent::AcceptBackoff {
-                    role: "telemetry",
-                    pause,
-                    why: &error,
-                });
+            Accepted::Resting { pause, error, news } => {
+                ground.registry.process().accept_rested();
+                if news {
+                    tell(ProcessEvent::AcceptBackoff {
+                        role: "telemetry",
+                        pause,
+                        why: &error,
+                    });
+                }
             }
             Accepted::Failed(error) => {
                 tell(ProcessEvent::AcceptFailed {
@@ -94,7 +97,7 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
             let text = ground.page(&ProcessFacts::read());
             page(StatusCode::OK, Registry::CONTENT_TYPE, text)
         }
-        "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
+        "/healthz" => page(StatusCode::OK, TEXT, health(ground)),
         "/readyz" if ready.get() => page(StatusCode::OK, TEXT, "ready\n"),
         "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
         _ => page(
@@ -102,6 +105,17 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
             TEXT,
             "there are /metrics, /healthz and /readyz\n",
         ),
+    }
+}
+
+/// Alive in any case; a log that cannot be written is no reason to end the process, but to be looked at.
+fn health(ground: &Ground) -> String {
+    match &ground.log {
+        Some(log) if log.is_failing() => format!(
+            "ok\nthe log cannot be written; {} lines are lost so far\n",
+            log.lost()
+        ),
+        _ => "ok\n".to_owned(),
     }
 }
 

@@ -41,6 +41,13 @@ pub fn raise_descriptors() -> Result<u64, Error> {
     Ok(hard)
 }
 
+/// How many descriptors may be open once [`raise_descriptors`] has raised the limit.
+pub fn most_descriptors() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .ok()
+        .map(|(_, hard)| hard)
+}
+
 /// Sets the soft limit of core files to zero: the second lock on the door [`harden`] closed, for the case that
 /// something makes the process dumpable again. Inherited like every limit: under `run`, call it after the child started.
 pub fn refuse_cores() -> Result<(), Error> {

@@ -34,6 +34,8 @@ pub enum Accepted<T> {
         pause: Duration,
         /// Why.
         error: Error,
+        /// Whether it is worth telling: the first time, and then once in a while.
+        news: bool,
     },
     /// The listener is broken; accepting again is no use.
     Failed(Error),
@@ -45,11 +47,15 @@ const BACKLOG: u32 = 1024;
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
+/// A listener that rests again and again is told of no more often than this.
+const NEWS: Duration = Duration::from_secs(10);
+
 /// How a listener deals with failed accepts: it shrugs, rests or gives up.
 #[derive(Debug, Default)]
 struct Patience {
     last: Option<Duration>,
     until: Option<Instant>,
+    told: Option<Instant>,
 }
 
 /// What a failed accept means.
@@ -87,6 +93,15 @@ impl Patience {
         pause
     }
 
+    fn is_news(&mut self) -> bool {
+        let now = Instant::now();
+        let news = self.told.is_none_or(|told| now - told >= NEWS);
+        if news {
+            self.told = Some(now);
+        }
+        news
+    }
+
     /// Turns a failed accept into an answer; `None` means: accept again at once.
     fn answer<T>(&mut self, object: &str, error: io::Error) -> Option<Accepted<T>> {
         match judge(&error) {
@@ -95,6 +110,7 @@ impl Patience {
                 pause: self.rest(),
                 error: Error::new("accept on", object, error)
                     .with_hint("raise the limit of open files, or lower the number of connections"),
+                news: self.is_news(),
             }),
             Verdict::GiveUp => Some(Accepted::Failed(Error::new("accept on", object, error))),
         }

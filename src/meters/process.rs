@@ -19,6 +19,8 @@ pub struct ProcessMeters {
     snapshots: Gauge,
     connections: Gauge,
     connections_refused: Counter,
+    accept_rests: Counter,
+    log_lost: Counter,
     upstream_open: Gauge,
     upstream_idle: Gauge,
     connects: [Counter; ConnectResult::ALL.len()],
@@ -88,6 +90,8 @@ impl ProcessMeters {
             snapshots: gauge(&SNAPSHOTS),
             connections: gauge(&CONNECTIONS),
             connections_refused: counter(&CONNECTIONS_REFUSED),
+            accept_rests: counter(&ACCEPT_RESTS),
+            log_lost: counter(&LOG_LOST),
             upstream_open: gauge(&UPSTREAM_OPEN),
             upstream_idle: gauge(&UPSTREAM_IDLE),
             connects: ConnectResult::ALL.map(connects),
@@ -140,6 +144,16 @@ impl ProcessMeters {
     /// A connection was closed at once, because there are too many.
     pub fn connection_refused(&self) {
         self.connections_refused.increment(1);
+    }
+
+    /// A listener rests, because descriptors or memory are used up.
+    pub fn accept_rested(&self) {
+        self.accept_rests.increment(1);
+    }
+
+    /// So many lines of the log could not be written since the start.
+    pub fn log_lost(&self, lines: u64) {
+        self.log_lost.absolute(lines);
     }
 
     /// A connection to an upstream is open; pair with [`ProcessMeters::upstream_closed`].
@@ -253,7 +267,7 @@ impl Observed {
 }
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 19] = [
+pub(super) const FAMILIES: [&Family; 21] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
@@ -261,6 +275,8 @@ pub(super) const FAMILIES: [&Family; 19] = [
     &SNAPSHOTS,
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
+    &ACCEPT_RESTS,
+    &LOG_LOST,
     &UPSTREAM_OPEN,
     &UPSTREAM_IDLE,
     &UPSTREAM_CONNECTS,
@@ -297,6 +313,14 @@ const CONNECTIONS: Family = Family::gauge("outrigger_connections_open", "Connect
 const CONNECTIONS_REFUSED: Family = Family::counter(
     "outrigger_connections_refused_total",
     "Connections of callers closed at once because there were too many.",
+);
+const ACCEPT_RESTS: Family = Family::counter(
+    "outrigger_accept_rests_total",
+    "Times that a listener rested because descriptors or memory were used up.",
+);
+const LOG_LOST: Family = Family::counter(
+    "outrigger_log_lost_total",
+    "Lines of the log that could not be written.",
 );
 const UPSTREAM_OPEN: Family = Family::gauge(
     "outrigger_upstream_connections_open",

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ struct Shared {
     filled: Condvar,
     /// Something was written.
     emptied: Condvar,
+    /// Lines that were taken out and could not be written, and whether the last batch was one of those.
+    lost: AtomicU64,
+    failing: AtomicBool,
     most: usize,
     format: LogFormat,
 }
@@ -71,6 +75,8 @@ pub fn log(lines: usize, format: LogFormat) -> (LogQueue, LogWriter) {
         state: Mutex::default(),
         filled: Condvar::new(),
         emptied: Condvar::new(),
+        lost: AtomicU64::new(0),
+        failing: AtomicBool::new(false),
         most: lines,
         format,
     });
@@ -117,6 +123,16 @@ impl LogQueue {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         self.shared.put(state, line);
+    }
+
+    /// How many lines could not be written since the start, because whatever they are written to is full or gone.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last lines could not be written.
+    pub fn is_failing(&self) -> bool {
+        self.shared.failing.load(Ordering::Relaxed)
     }
 
     /// Waits until everything queued so far is written.
@@ -174,9 +190,13 @@ impl LogWriter {
     )]
     pub fn run(self, mut out: impl Write) {
         let mut batch = Vec::new();
-        while self.take(&mut batch) {
-            // A broken log must not stop the sidecar; the lines are lost.
-            let _ = out.write_all(&batch).and_then(|()| out.flush());
+        while let Some(lines) = self.take(&mut batch) {
+            // A broken log must not stop the sidecar; the lines are lost, and counted.
+            let failed = out.write_all(&batch).and_then(|()| out.flush()).is_err();
+            if failed {
+                self.shared.lost.fetch_add(lines as u64, Ordering::Relaxed);
+            }
+            self.shared.failing.store(failed, Ordering::Relaxed);
             batch.clear();
             batch.shrink_to(KEPT);
             let mut state = self.shared.lock();
@@ -191,12 +211,12 @@ impl LogWriter {
         }
     }
 
-    /// Waits for lines and takes all there are; false at the end.
-    fn take(&self, batch: &mut Vec<u8>) -> bool {
+    /// Waits for lines and takes all there are; says how many, or that it is the end.
+    fn take(&self, batch: &mut Vec<u8>) -> Option<usize> {
         let mut state = self.shared.lock();
         while state.lines == 0 {
             if state.closed {
-                return false;
+                return None;
             }
             state.waits = true;
             state = self
@@ -206,8 +226,7 @@ impl LogWriter {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(batch, &mut state.buffer);
-        state.lines = 0;
         state.taken += 1;
-        true
+        Some(std::mem::take(&mut state.lines))
     }
 }

@@ -72,6 +72,9 @@ impl Ground {
         self.registry.take_stock(stocks);
         let idle = self.dialer.pool().idle();
         self.registry.process().upstream_idle(idle);
+        if let Some(log) = &self.log {
+            self.registry.process().log_lost(log.lost());
+        }
         self.registry.render(facts)
     }
 }

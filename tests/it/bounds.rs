@@ -2,6 +2,7 @@
 //! taken comes back.
 
 mod buffers;
+mod descriptors;
 
 use outrigger::app::Source;
 

@@ -108,7 +108,7 @@ async fn rests_grow_to_a_second_and_are_kept() {
     for _ in 0..9 {
         let error = io::Error::from_raw_os_error(libc::EMFILE);
         let before = Instant::now();
-        let Some(Accepted::<()>::Resting { pause, error }) = patience.answer("x", error) else {
+        let Some(Accepted::<()>::Resting { pause, error, .. }) = patience.answer("x", error) else {
             panic!("a listener out of descriptors rests");
         };
         assert_eq!(

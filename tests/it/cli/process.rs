@@ -112,11 +112,27 @@ impl Place {
 
     /// Starts a verb that writes a ready file, and waits until it has.
     pub(crate) fn serve(&self, args: &[&str]) -> Served {
+        self.start(self.program(BINARY).args(args), &self.path("log"))
+    }
+
+    /// The same, where no more than so many files may be open.
+    pub(crate) fn serve_with_files(&self, files: u64, args: &[&str]) -> Served {
+        let script = "ulimit -n \"$0\" && exec \"$@\"";
+        let files = files.to_string();
+        let mut command = self.program("sh");
+        let command = command.args(["-c", script, &files, BINARY]).args(args);
+        self.start(command, &self.path("log"))
+    }
+
+    /// The same, with another file for its log.
+    pub(crate) fn serve_into(&self, log: &str, args: &[&str]) -> Served {
+        self.start(self.program(BINARY).args(args), Path::new(log))
+    }
+
+    fn start(&self, command: &mut Command, log: &Path) -> Served {
         let ready = self.path("ready");
-        let log = std::fs::File::create(self.path("log")).unwrap();
-        let child = self
-            .program(BINARY)
-            .args(args)
+        let log = std::fs::File::create(log).unwrap();
+        let child = command
             .arg("--ready-file")
             .arg(&ready)
             .stdout(Stdio::null())
