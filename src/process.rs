@@ -82,10 +82,10 @@ pub enum ProcessEvent<'a> {
     },
     /// The descriptors do not suffice for as many connections as are configured.
     DescriptorsFew {
-        /// How many may be open.
-        files: u64,
-        /// How many connections that is good for.
-        connections: u64,
+        /// How many connections they are good for.
+        connections: u32,
+        /// How many are configured.
+        wanted: u32,
     },
     /// A listener is broken and does not accept any more.
     AcceptFailed {
@@ -202,8 +202,11 @@ pub fn tell(event: ProcessEvent<'_>) {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             warn!(target: TARGET, role, pause_ms, %why, "out of descriptors or memory; accepting rests");
         }
-        E::DescriptorsFew { files, connections } => {
-            warn!(target: TARGET, files, connections, "fewer connections than `listen.connections`: the limit of open files is too low");
+        E::DescriptorsFew {
+            connections,
+            wanted,
+        } => {
+            warn!(target: TARGET, connections, wanted, "fewer connections than `listen.connections`: the limit of open files is too low");
         }
         E::AcceptFailed { role, why } => error!(target: TARGET, role, %why, "listener broken"),
         E::DrainStarted { open } => info!(target: TARGET, open, "draining"),

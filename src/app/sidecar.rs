@@ -107,7 +107,7 @@ impl Sidecar {
             };
         }
         let world = World {
-            accounts: Arc::new(Accounts::new(boot.buffers)),
+            accounts: Arc::new(Accounts::new(boot.buffers, connections(boot.connections))),
             registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), labels(&loaded))),
             trust: Arc::new(TrustStore::default()),
         };
@@ -172,7 +172,7 @@ impl Prepared {
             ..
         } = options;
         let registry = Arc::clone(&world.registry);
-        registry.process().buffers_bounded(boot.buffers);
+        tell_bounds(&world, &boot);
         let pool = usize::try_from(boot.pool).unwrap_or(usize::MAX);
         let ground = Arc::new(Ground {
             live: Arc::clone(&live),
@@ -189,7 +189,7 @@ impl Prepared {
             usize::try_from(boot.head_bytes).unwrap_or(usize::MAX),
             boot.head_timeout,
             boot.idle_timeout,
-            connections(boot.connections),
+            usize::try_from(world.accounts.connections()).unwrap_or(usize::MAX),
         );
         let (stage, _) = watch::channel(Stage::Open);
         let (end, ended) = mpsc::channel(8);
@@ -296,18 +296,23 @@ impl Sidecar {
 
 /// As many connections as are wanted, or as the descriptors are good for: each call takes one on both sides, and what
 /// else needs some (probes, the operator, the log) must not find them gone.
-fn connections(wanted: u32) -> usize {
+fn connections(wanted: u32) -> u32 {
     const RESERVED: u64 = 128;
     const LEAST: u64 = 8;
     let files = hardening::most_descriptors().unwrap_or(u64::MAX);
     let most = (files.saturating_sub(RESERVED) / 2).max(LEAST);
-    if most < u64::from(wanted) {
+    u32::try_from(most).unwrap_or(u32::MAX).min(wanted)
+}
+
+fn tell_bounds(world: &World, boot: &Boot) {
+    world.registry.process().buffers_bounded(boot.buffers);
+    let connections = world.accounts.connections();
+    if connections < boot.connections {
         tell(ProcessEvent::DescriptorsFew {
-            files,
-            connections: most,
+            connections,
+            wanted: boot.connections,
         });
     }
-    usize::try_from(most.min(u64::from(wanted))).unwrap_or(usize::MAX)
 }
 
 /// Writes a ready file: one `name=address` a line.

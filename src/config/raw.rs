@@ -170,6 +170,8 @@ pub struct Limits {
     pub tokens: Option<Sited<Rate>>,
     /// Requests under way at once.
     pub streams: Option<Sited<u32>>,
+    /// Connections at once.
+    pub connections: Option<Sited<u32>>,
     /// Requests that may wait for a slot.
     pub queue: Option<Sited<u32>>,
     /// How long each may wait.

@@ -257,6 +257,7 @@ fn limits(context: &mut Context<'_>, section: &Section<'_>) -> Limits {
         output_tokens: section.get(context, "output_tokens"),
         tokens: section.get(context, "tokens"),
         streams: section.get(context, "streams"),
+        connections: section.get(context, "connections"),
         queue: section.get(context, "queue"),
         queue_wait: section.get(context, "queue_wait"),
     }

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::conn::connection;
+use super::crowd::Crowd;
 use super::guard::Patience;
 use crate::host::{self, Accepted, TcpListener};
 use crate::process::{ProcessEvent, tell};
-use crate::trip::Ground;
+use crate::trip::{Door, Ground};
 use crate::units::Code;
 use crate::wire::error_body::{self, RefusalDetail};
 use crate::wire::head::Limits;
@@ -37,6 +38,7 @@ pub struct Doorway {
     pub(super) patience: Patience,
     cap: usize,
     open: AtomicUsize,
+    crowd: Crowd,
 }
 
 impl Doorway {
@@ -59,6 +61,7 @@ impl Doorway {
             patience,
             cap,
             open: AtomicUsize::new(0),
+            crowd: Crowd::default(),
         })
     }
 
@@ -67,25 +70,50 @@ impl Doorway {
         self.open.load(Ordering::Relaxed)
     }
 
-    fn enter(self: &Arc<Self>) -> Option<Entered> {
+    fn enter(self: &Arc<Self>, door: &Arc<Door>) -> Option<Entered> {
         let meters = self.ground.registry.process();
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.cap {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let headroom = self.headroom();
+        if before + headroom >= self.cap {
+            self.make_room(headroom);
+        }
+        if before >= self.cap {
             self.open.fetch_sub(1, Ordering::Relaxed);
             meters.connection_refused();
             return None;
         }
         meters.connection_opened();
-        Some(Entered(Arc::clone(self)))
+        Some(Entered {
+            number: self.crowd.enter(door),
+            doorway: Arc::clone(self),
+        })
+    }
+
+    /// So many places are kept free as long as somebody is idle.
+    fn headroom(&self) -> usize {
+        (self.cap / 32).max(1)
+    }
+
+    fn make_room(&self, wanted: usize) {
+        let made = self.crowd.make_room(wanted);
+        if made > 0 {
+            self.ground.registry.process().connections_evicted(made);
+        }
     }
 }
 
 /// A counted connection.
-struct Entered(Arc<Doorway>);
+struct Entered {
+    number: u64,
+    doorway: Arc<Doorway>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.ground.registry.process().connection_closed();
+        let doorway = &self.doorway;
+        doorway.crowd.leave(self.number);
+        doorway.open.fetch_sub(1, Ordering::Relaxed);
+        doorway.ground.registry.process().connection_closed();
     }
 }
 
@@ -98,12 +126,15 @@ pub async fn listen(
     loop {
         match listener.accept().await {
             Accepted::Connection((stream, _peer)) => {
-                if let Some(entered) = doorway.enter() {
-                    let served = connection(stream, Arc::clone(&doorway), stage.clone());
-                    host::spawn("client-connection", async move {
+                let door = Arc::new(Door::new(Arc::clone(&doorway.ground)));
+                if let Some(entered) = doorway.enter(&door) {
+                    let number = entered.number;
+                    let served = connection(stream, door, Arc::clone(&doorway), stage.clone());
+                    let task = host::spawn("client-connection", async move {
                         served.await;
                         drop(entered);
                     });
+                    doorway.crowd.ends_by(number, task.abort_handle());
                 } else {
                     let refused = refuse(stream, Arc::clone(&doorway.ground));
                     host::spawn("refused-connection", refused);
@@ -111,6 +142,8 @@ pub async fn listen(
             }
             Accepted::Resting { pause, error, news } => {
                 doorway.ground.registry.process().accept_rested();
+                // Each connection that ends gives back a descriptor.
+                doorway.make_room(doorway.headroom());
                 if news {
                     tell(ProcessEvent::AcceptBackoff {
                         role: "proxy",

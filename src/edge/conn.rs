@@ -19,12 +19,12 @@ const HEAD_BUFFER: usize = 400 * 1024;
 /// Serves one connection to its end.
 pub(super) async fn connection<S>(
     stream: S,
+    door: Arc<Door>,
     doorway: Arc<Doorway>,
     mut stage: watch::Receiver<Stage>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let door = Arc::new(Door::new(Arc::clone(&doorway.ground)));
     let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(&door));
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);

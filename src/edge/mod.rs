@@ -4,6 +4,7 @@
 mod accept;
 mod admin;
 mod conn;
+mod crowd;
 mod guard;
 mod page;
 mod telemetry;

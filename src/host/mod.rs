@@ -26,4 +26,4 @@ pub use net::{
 };
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};
-pub use tasks::{JoinError, JoinHandle, Runtime, spawn, thread};
+pub use tasks::{AbortHandle, JoinError, JoinHandle, Runtime, spawn, thread};

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use super::Error;
 
 pub use tokio::runtime::Runtime;
-pub use tokio::task::{JoinError, JoinHandle};
+pub use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 /// Starts a task on the current runtime and counts it under `name` until it ends, however it ends.

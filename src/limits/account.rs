@@ -6,6 +6,7 @@ use super::hold::Hold;
 use super::ledger::{Ask, Ledger, Levels};
 use super::queue::Ticket;
 use super::refusal::{Denied, Refused};
+use super::seat::{Seat, Seats};
 use super::spec::LimitSpec;
 use super::sync::Mutex;
 use crate::units::Boot;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub struct Account {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) shelf: Shelf,
+    pub(super) seats: Mutex<Seats>,
 }
 
 impl Account {
@@ -29,6 +31,10 @@ impl Account {
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(spec, now)),
             shelf: Shelf::new(Arc::clone(buffers)),
+            seats: Mutex::new(Seats {
+                most: spec.connections,
+                taken: 0,
+            }),
         })
     }
 
@@ -72,6 +78,7 @@ impl Account {
     /// Takes over new limits. What was spent stays spent and debt stays debt: a level is cut to a smaller bucket,
     /// never raised to a bigger one; only a limit that never was there before starts full. Holds and waiters live on.
     pub fn resize(&self, spec: &LimitSpec, now: Boot) {
+        self.seats.lock().most = spec.connections;
         let next = self.ledger.lock().resize(spec, now);
         if let Some(next) = next {
             next.wake();
@@ -86,6 +93,17 @@ impl Account {
     /// The holds that are alive: requests in progress, whether streams are limited or not.
     pub fn in_flight(&self) -> u32 {
         self.ledger.lock().in_flight()
+    }
+
+    /// A connection becomes the tenant's; or there are as many as there may be, and so many that is.
+    pub fn seat(self: &Arc<Self>) -> Result<Seat, u32> {
+        self.seats.lock().take()?;
+        Ok(Seat::new(Arc::clone(self)))
+    }
+
+    /// The connections that are the tenant's.
+    pub fn connections(&self) -> u32 {
+        self.seats.lock().taken
     }
 
     /// Whether so many bytes could be held now. Takes nothing.

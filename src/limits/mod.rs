@@ -20,6 +20,7 @@ mod hold;
 mod ledger;
 mod queue;
 mod refusal;
+mod seat;
 mod spec;
 mod sync;
 
@@ -37,4 +38,5 @@ pub use hold::Hold;
 pub use ledger::{Ask, Levels};
 pub use queue::Ticket;
 pub use refusal::{Denied, Refused, TimedOut};
+pub use seat::Seat;
 pub use spec::{Dimension, Limit, LimitSpec, Rate};

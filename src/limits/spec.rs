@@ -16,6 +16,8 @@ pub struct LimitSpec {
     pub tokens: Option<Rate>,
     /// Requests in progress at once. A slot is held until the answer's last byte.
     pub streams: Option<u32>,
+    /// Connections that may be the tenant's at once.
+    pub connections: Option<u32>,
     /// How many requests may wait for room. Zero: nobody waits, what does not fit is refused at once.
     pub queue: u32,
     /// How long one request may wait; [`LimitSpec::DEFAULT_QUEUE_WAIT`] when absent.

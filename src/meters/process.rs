@@ -19,6 +19,7 @@ pub struct ProcessMeters {
     snapshots: Gauge,
     connections: Gauge,
     connections_refused: Counter,
+    connections_evicted: Counter,
     accept_rests: Counter,
     log_lost: Counter,
     upstream_open: Gauge,
@@ -90,6 +91,7 @@ impl ProcessMeters {
             snapshots: gauge(&SNAPSHOTS),
             connections: gauge(&CONNECTIONS),
             connections_refused: counter(&CONNECTIONS_REFUSED),
+            connections_evicted: counter(&CONNECTIONS_EVICTED),
             accept_rests: counter(&ACCEPT_RESTS),
             log_lost: counter(&LOG_LOST),
             upstream_open: gauge(&UPSTREAM_OPEN),
@@ -144,6 +146,11 @@ impl ProcessMeters {
     /// A connection was closed at once, because there are too many.
     pub fn connection_refused(&self) {
         self.connections_refused.increment(1);
+    }
+
+    /// Idle connections were closed to make room.
+    pub fn connections_evicted(&self, count: usize) {
+        self.connections_evicted.increment(count as u64);
     }
 
     /// A listener rests, because descriptors or memory are used up.
@@ -267,7 +274,7 @@ impl Observed {
 }
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 21] = [
+pub(super) const FAMILIES: [&Family; 22] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
@@ -275,6 +282,7 @@ pub(super) const FAMILIES: [&Family; 21] = [
     &SNAPSHOTS,
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
+    &CONNECTIONS_EVICTED,
     &ACCEPT_RESTS,
     &LOG_LOST,
     &UPSTREAM_OPEN,
@@ -313,6 +321,10 @@ const CONNECTIONS: Family = Family::gauge("outrigger_connections_open", "Connect
 const CONNECTIONS_REFUSED: Family = Family::counter(
     "outrigger_connections_refused_total",
     "Connections of callers closed at once because there were too many.",
+);
+const CONNECTIONS_EVICTED: Family = Family::counter(
+    "outrigger_connections_evicted_total",
+    "Idle connections of callers closed to make room for others.",
 );
 const ACCEPT_RESTS: Family = Family::counter(
     "outrigger_accept_rests_total",

@@ -27,6 +27,7 @@ pub struct TenantMeters {
     first_tokens: Histogram,
     waited_nanos: AtomicU64,
     buffered: AtomicU64,
+    connections: AtomicU64,
 }
 
 /// What a tenant has when the page is rendered.
@@ -34,6 +35,8 @@ pub struct TenantMeters {
 pub struct Stock {
     /// Bytes of request bodies.
     pub buffered: u64,
+    /// Connections whose latest request was its own.
+    pub connections: u64,
 }
 
 /// Which way bytes went.
@@ -80,6 +83,7 @@ impl TenantMeters {
             first_tokens: Histogram::new(),
             waited_nanos: AtomicU64::new(0),
             buffered: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
             births: Arc::clone(births),
             tenant,
         }
@@ -170,10 +174,21 @@ impl TenantMeters {
     /// Begins a new count of what there is: several tenants may share a label.
     pub(super) fn clear(&self) {
         self.buffered.store(0, Ordering::Relaxed);
+        self.connections.store(0, Ordering::Relaxed);
+    }
+
+    fn buffered(&self) -> u64 {
+        self.buffered.load(Ordering::Relaxed)
+    }
+
+    fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(super) fn add(&self, stock: Stock) {
         self.buffered.fetch_add(stock.buffered, Ordering::Relaxed);
+        self.connections
+            .fetch_add(stock.connections, Ordering::Relaxed);
     }
 
     #[cold]
@@ -204,12 +219,15 @@ pub(super) fn render(page: &mut Page, tenants: &[(&str, &TenantMeters)]) {
         let nanos = meters.waited_nanos.load(Ordering::Relaxed);
         page.seconds(&[("tenant", tenant)], Duration::from_nanos(nanos));
     }
-    page.family(&BUFFERED);
-    for (tenant, meters) in tenants {
-        page.sample(
-            &[("tenant", tenant)],
-            meters.buffered.load(Ordering::Relaxed),
-        );
+    let gauges = [
+        (&BUFFERED, TenantMeters::buffered as fn(&TenantMeters) -> _),
+        (&TENANT_CONNECTIONS, TenantMeters::connections),
+    ];
+    for (family, value) in gauges {
+        page.family(family);
+        for (tenant, meters) in tenants {
+            page.sample(&[("tenant", tenant)], value(meters));
+        }
     }
 }
 
@@ -266,4 +284,8 @@ const QUEUE_WAIT: Family = Family::counter(
 const BUFFERED: Family = Family::gauge(
     "outrigger_buffered_bytes",
     "Bytes of request bodies held now, of `outrigger_buffers_bytes` in all.",
+);
+const TENANT_CONNECTIONS: Family = Family::gauge(
+    "outrigger_tenant_connections",
+    "Connections of callers whose latest request was the tenant's, idle ones too.",
 );

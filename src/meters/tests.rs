@@ -278,6 +278,7 @@ fn few_series_are_there_from_the_start() {
             "outrigger_queue_waiting{tenant=\"acme\"} 0",
             "outrigger_request_duration_seconds_count{tenant=\"acme\"} 0",
             "outrigger_request_duration_seconds_sum{tenant=\"acme\"} 0",
+            "outrigger_tenant_connections{tenant=\"acme\"} 0",
         ]
     );
 }

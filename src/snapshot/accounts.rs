@@ -11,18 +11,30 @@ use crate::units::{Boot, TenantId};
 pub struct Accounts {
     by_id: Mutex<HashMap<TenantId, Arc<Account>>>,
     buffers: Arc<Buffers>,
+    connections: u32,
 }
 
 /// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go.
 const RETIRED: usize = 65_536;
 
 impl Accounts {
-    /// None yet; they will share buffers of so many bytes.
-    pub fn new(buffers: u64) -> Self {
+    /// None yet; they will share buffers of so many bytes, and so many connections.
+    pub fn new(buffers: u64, connections: u32) -> Self {
         Self {
             by_id: Mutex::default(),
             buffers: Buffers::new(buffers),
+            connections,
         }
+    }
+
+    /// How many connections all of them together may have.
+    pub fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// How many one of several tenants may have who was given no number: what is left is for the others.
+    pub(super) fn most_connections(&self) -> u32 {
+        (self.connections - self.connections / 4).max(1)
     }
 
     /// The buffers that all of them share.
@@ -52,6 +64,6 @@ impl Accounts {
 /// For those who only look: without a bound.
 impl Default for Accounts {
     fn default() -> Self {
-        Self::new(u64::MAX)
+        Self::new(u64::MAX, u32::MAX)
     }
 }

@@ -2,14 +2,18 @@
 //! and `Origin` checks. And, once it is known whose request it is, which upstream and endpoint its target means.
 //! Must never look at a body, and never trust a header about who is calling.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+mod busy;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use busy::Busy;
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 
 use super::identify::TurnedAway;
 use super::{Ground, Refusal};
+use crate::limits::{Account, Seat};
 use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
 use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
@@ -18,10 +22,13 @@ use crate::wire::dialect::path::classify;
 pub struct Door {
     ground: Arc<Ground>,
     fault: Mutex<Option<HeadFault>>,
-    busy: AtomicU32,
+    busy: Busy,
     begun: AtomicU64,
     /// Who waits for the trip under way to end.
     next: Mutex<Option<Waker>>,
+    /// Whose it is: of the account of its latest request, whose address stands beside, to be compared without the lock.
+    seat: Mutex<Option<Seat>>,
+    owner: AtomicUsize,
     /// The credential this connection showed last, and its digest: most show one and the same.
     shown: Mutex<Option<(Secret, KeyDigest)>>,
 }
@@ -51,9 +58,11 @@ impl Door {
         Self {
             ground,
             fault: Mutex::default(),
-            busy: AtomicU32::default(),
+            busy: Busy::default(),
             begun: AtomicU64::default(),
             next: Mutex::default(),
+            seat: Mutex::default(),
+            owner: AtomicUsize::default(),
             shown: Mutex::default(),
         }
     }
@@ -70,18 +79,49 @@ impl Door {
         held.get_or_insert(fault);
     }
 
+    /// Makes a connection without a trip under way leave, to make room; false if one is. From here on it takes none.
+    pub fn make_leave(&self) -> bool {
+        self.busy.make_leave()
+    }
+
+    /// Whether it has been made to leave. Once a trip has entered, the answer stays.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.busy.is_leaving()
+    }
+
+    /// Names its owner, for comparisons; zero before the first request.
+    pub fn owner(&self) -> usize {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// The connection is this tenant's from now on, unless the tenant has as many as it may have: so many that is.
+    pub(super) fn belongs_to(&self, account: &Arc<Account>) -> Result<(), u32> {
+        // The seat keeps the account alive, so no other can have its address.
+        if self.owner() == Arc::as_ptr(account).addr() {
+            return Ok(());
+        }
+        let seat = account.seat()?;
+        let mut held = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        self.owner
+            .store(Arc::as_ptr(seat.account()).addr(), Ordering::Relaxed);
+        let before = held.replace(seat);
+        drop(held);
+        drop(before);
+        Ok(())
+    }
+
     /// Whether a trip of this connection is under way.
     pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) > 0
+        self.busy.is_busy()
     }
 
     pub(super) fn enter(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+        self.busy.enter();
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn leave(&self) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
+        self.busy.leave();
         let waits = self
             .next
             .lock()

@@ -19,6 +19,19 @@ pub(super) struct Admitted {
     pub(super) hold: Hold,
 }
 
+/// Whether the tenant may have the connection this came over.
+pub(super) fn seat(run: &Run) -> Result<(), Refusal> {
+    let door = run.door();
+    if door.is_leaving() {
+        let text = "the connection is being closed to make room for others";
+        return Err(Refusal::new(Code::Overloaded, text).closing());
+    }
+    door.belongs_to(run.account()).map_err(|most| {
+        let text = format!("the tenant has as many connections as its limit of {most} allows");
+        Refusal::new(Code::TooManyConnections, text).closing()
+    })
+}
+
 /// Whether the tenant is at a limit already, before a byte of the body is read. Takes nothing.
 pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     let account = run.account();

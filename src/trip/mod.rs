@@ -66,6 +66,7 @@ impl Ground {
         let stocks = stocks.filter_map(|tenant| {
             let stock = Stock {
                 buffered: tenant.account().held(),
+                connections: tenant.account().connections().into(),
             };
             (stock != Stock::default()).then(|| (Arc::clone(tenant.meters()), stock))
         });
@@ -242,6 +243,7 @@ async fn stages(
 ) -> Result<forward::Answer, Stop> {
     run.enter(Phase::Admit);
     // A throttled tenant uploads nothing.
+    admit::seat(run)?;
     admit::glance(run)?;
     run.enter(Phase::Peek);
     let asked = peek::peek(run, asking, body).await?;

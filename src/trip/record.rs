@@ -121,6 +121,8 @@ impl Run {
         away: &TurnedAway,
     ) -> Box<Self> {
         let nobody = Arc::clone(snapshot.nobody());
+        // Unlimited: what has no identity is refused whatever it comes over.
+        let _ = door.belongs_to(nobody.account());
         let mut run = Self::start(door, nobody, snapshot, id);
         run.endpoint = away.endpoint;
         run.phase = away.phase;

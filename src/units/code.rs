@@ -108,6 +108,8 @@ codes! {
     QueueFull "queue-full" 429 Tenant true;
     /// Waited in the tenant's queue for as long as its policy allows.
     QueueTimeout "queue-timeout" 429 Tenant true;
+    /// The tenant has as many connections as it may have.
+    TooManyConnections "too-many-connections" 429 Tenant true;
     /// No room to hold the request body: the process holds as many bytes of bodies as it may.
     BuffersFull "buffers-full" 503 Operator true;
     /// The upstream refused the connection or (over HTTP/2) the request, or its name does not resolve.

@@ -2,6 +2,7 @@
 //! taken comes back.
 
 mod buffers;
+mod connections;
 mod descriptors;
 
 use outrigger::app::Source;
@@ -14,15 +15,19 @@ const PATH: &str = "/openai/v1/chat/completions";
 /// in the table of the loud one.
 async fn two_tenants(top: &str, loud: &str) -> Stage {
     let upstream = Upstream::bind().await;
-    let text = format!(
+    let text = config(&upstream, top, loud);
+    Stage::with(upstream, Source::Text("test", text))
+}
+
+fn config(upstream: &Upstream, top: &str, loud: &str) -> String {
+    format!(
         "{top}\n[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"off\"\nadmin = \"off\"\n[identity]\naccept = [\"key\"]\n\
          [upstreams.openai]\ndialect = \"openai\"\nurl = \"http://{}\"\nkey = \"provider\"\n\
          [tenants.quiet]\nkeys = [\"{}\"]\n[tenants.loud]\nkeys = [\"{}\"]\n{loud}\n",
         upstream.at,
         hash_of("key-quiet"),
         hash_of("key-loud"),
-    );
-    Stage::with(upstream, Source::Text("test", text))
+    )
 }
 
 /// A request of that tenant.

@@ -54,6 +54,16 @@ macro_rules! limits {
                 "A slow or stuck provider ties up no more of the sidecar than this.",
             ),
             key(
+                concat!($prefix, "connections"),
+                Kind::Count(1, MANY),
+                Fallback::Unset(
+                    "three quarters of `listen.connections` where there are several tenants, else unlimited",
+                ),
+                "200",
+                "connections at once, idle ones too",
+                "A connection is the tenant's of its latest request; one more than this is refused with `too-many-connections` and closed.",
+            ),
+            key(
                 concat!($prefix, "queue"),
                 Kind::Count(0, 100_000),
                 is(Value::Count(d::QUEUE as u64)),
@@ -210,7 +220,7 @@ const LISTEN: &[Key] = &[
         is(Value::Count(d::CONNECTIONS as u64)),
         "",
         "how many connections at once, over all proxy addresses",
-        "Each costs a file descriptor and some memory; past the number a new one is answered 503 `overloaded` and closed.",
+        "Each costs a file descriptor and some memory. When few places are left, idle connections of the tenant that has most are closed; past the number a new one is answered 503 `overloaded` and closed.",
     ),
 ];
 

@@ -264,6 +264,11 @@ pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
             .as_ref()
             .or(policy.streams.as_ref())
             .map(|streams| streams.value),
+        connections: own
+            .connections
+            .as_ref()
+            .or(policy.connections.as_ref())
+            .map(|connections| connections.value),
         queue: queue.map_or(defaults::QUEUE, |queue| queue.value),
         queue_wait: Some(wait.map_or(defaults::QUEUE_WAIT, |wait| wait.value)),
     }

@@ -27,7 +27,11 @@ impl Bench<'_> {
         let mut tenants = HashMap::new();
         let mut keys = HashMap::new();
         for tenant in &raw.tenants {
-            if let Some((policy, limits)) = self.policy_of(tenant, policies) {
+            if let Some((policy, mut limits)) = self.policy_of(tenant, policies) {
+                if raw.tenants.len() > 1 {
+                    let most = self.world.accounts.most_connections();
+                    limits.connections.get_or_insert(most);
+                }
                 let made = self.tenant(&tenant.id.value, policy, limits);
                 tenants.insert(tenant.id.value.clone(), made);
             }

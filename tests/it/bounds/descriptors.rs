@@ -40,7 +40,7 @@ fn connections_are_refused_before_probes_find_no_descriptor() {
     let place = place();
     let served = place.serve_with_files(160, &["serve"]);
     let log = place.log();
-    assert!(log.contains("\"files\":160,\"connections\":16"), "{log}");
+    assert!(log.contains("\"connections\":16,\"wanted\":4096"), "{log}");
     let busy: Vec<_> = (0..40).map(|_| connect(&served, "proxy")).collect();
     until("some are refused", || {
         metric(&served, "outrigger_connections_refused_total") > 0
