@@ -124,7 +124,7 @@ async fn rests_grow_to_a_second_and_are_kept() {
 }
 
 /// A wait that is dropped and taken up again ends when it would have, not sooner and not from the start.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dropped_wait_forgets_nothing() {
     let mut patience = Patience::default();
     patience.rest();

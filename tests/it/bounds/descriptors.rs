@@ -39,8 +39,9 @@ fn place() -> Place {
 fn connections_are_refused_before_probes_find_no_descriptor() {
     let place = place();
     let served = place.serve_with_files(160, &["serve"]);
-    let log = place.log();
-    assert!(log.contains("\"connections\":16,\"wanted\":4096"), "{log}");
+    until("it says how many it takes", || {
+        place.log().contains("\"connections\":16,\"wanted\":4096")
+    });
     let busy: Vec<_> = (0..40).map(|_| connect(&served, "proxy")).collect();
     until("some are refused", || {
         metric(&served, "outrigger_connections_refused_total") > 0
