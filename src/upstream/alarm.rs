@@ -4,8 +4,11 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{RequestBody, Sent};
 
 /// Wakes whoever waits for a connection when a deadline has passed.
 #[derive(Default)]
@@ -30,6 +33,40 @@ impl Alarm {
             }
             // It was set for an earlier wait.
             sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// The wait for the head of an answer. It begins when the request is sent: a body that passes through as it comes puts
+/// it off for as long as it moves.
+pub(super) struct FirstByte {
+    patience: Duration,
+    deadline: Instant,
+    /// Such a body, and how much of it had gone at the last look.
+    passing: Option<(Sent, u64)>,
+}
+
+impl FirstByte {
+    pub(super) fn new(patience: Duration, body: &RequestBody) -> Self {
+        Self {
+            patience,
+            deadline: Instant::now() + patience,
+            passing: body.passing().map(|sent| (sent.clone(), sent.bytes())),
+        }
+    }
+
+    /// Ready once the wait was too long.
+    pub(super) fn poll(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(alarm.poll(cx, self.deadline));
+            let Some((sent, seen)) = &mut self.passing else {
+                return Poll::Ready(());
+            };
+            if sent.bytes() == *seen {
+                return Poll::Ready(());
+            }
+            *seen = sent.bytes();
+            self.deadline = Instant::now() + self.patience;
         }
     }
 }

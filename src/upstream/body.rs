@@ -100,6 +100,14 @@ impl RequestBody {
         }
     }
 
+    /// The count of a body that passes through as it comes.
+    pub(super) fn passing(&self) -> Option<&Sent> {
+        match self {
+            Self::Streamed { sent, .. } => Some(sent),
+            Self::Empty | Self::Held { .. } => None,
+        }
+    }
+
     /// The same body once more, for a request that was not looked at: what is held can be sent again, what the caller
     /// still sends cannot.
     pub(super) fn copy(&self) -> Option<Self> {

@@ -28,6 +28,7 @@ pub use pool::{Line, Pool};
 use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
 use crate::units::Clock;
+use alarm::FirstByte;
 use http2::{Failed, Session};
 use pool::Sender;
 
@@ -84,14 +85,16 @@ impl Dialer {
                     "the upstream closed a new connection at once",
                 ));
             }
-            let deadline = Instant::now() + pass.upstream().patience.first_byte;
+            let patience = pass.upstream().patience.first_byte;
+            let mut first_byte = FirstByte::new(patience, request.body());
             let sender = match line.sender() {
                 Sender::Alone(sender) => sender,
                 Sender::Shared(session) => {
                     let session = Arc::clone(session);
                     let (alarm, upstream) = (line.alarm(), pass.upstream());
                     // Boxed for the same reason.
-                    let asked = Box::pin(http2::ask(&session, alarm, upstream, request, deadline));
+                    let asked =
+                        Box::pin(http2::ask(&session, alarm, upstream, request, first_byte));
                     match asked.await {
                         Ok(response) => {
                             let response = AnswerBody::http2(response);
@@ -110,7 +113,7 @@ impl Dialer {
             let mut sent = pin!(sender.try_send_request(request));
             let answered = poll_fn(|cx| match sent.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
-                Poll::Pending => line.alarm().poll(cx, deadline).map(|()| None),
+                Poll::Pending => first_byte.poll(line.alarm(), cx).map(|()| None),
             });
             match answered.await.ok_or(Fault::FirstByteTimeout)? {
                 Ok(response) => {

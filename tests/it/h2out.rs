@@ -1,7 +1,7 @@
 //! HTTP/2 to upstreams: one tenant's calls share a connection, every end of a stream is seen for what it is, and nothing
 //! that may have been acted on is sent twice. Must never need a second sidecar: the upstream is what is odd here.
 
-mod frames;
+pub(crate) mod frames;
 mod whole;
 
 use outrigger::app::Source;

@@ -42,3 +42,5 @@ mod stage;
 mod telemetry;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod upstreams;

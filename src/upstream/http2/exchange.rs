@@ -14,8 +14,8 @@ use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version};
 use http_body::Body as _;
-use tokio::time::Instant;
 
+use super::super::alarm::FirstByte;
 use super::super::{Alarm, AnswerFault, BodyFault, Fault, RequestBody};
 use super::{Session, State};
 use crate::snapshot::Upstream;
@@ -36,7 +36,7 @@ pub(in crate::upstream) async fn ask(
     alarm: &mut Alarm,
     upstream: &Upstream,
     request: Request<RequestBody>,
-    deadline: Instant,
+    mut first_byte: FirstByte,
 ) -> Result<Response<Running>, Failed> {
     let head = head(&request, upstream).map_err(Failed::Fault)?;
     let mut sender = session.sender.clone();
@@ -58,8 +58,8 @@ pub(in crate::upstream) async fn ask(
         }
         match Pin::new(&mut response).poll(cx) {
             Poll::Ready(answered) => Poll::Ready(answered.map_err(Lost::Error)),
-            Poll::Pending => alarm
-                .poll(cx, deadline)
+            Poll::Pending => first_byte
+                .poll(alarm, cx)
                 .map(|()| Err(Lost::Fault(Fault::FirstByteTimeout))),
         }
     });
