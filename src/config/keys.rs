@@ -83,6 +83,8 @@ pub enum Grammar {
     Model,
     /// A browser origin.
     Origin,
+    /// Certificates.
+    Pem,
     /// A policy's name.
     Policy,
     /// A region.

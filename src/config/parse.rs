@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::problem::OutCode;
 use super::values::{
-    AdminAddress, Glob, HostName, KeyHash, ListenAddress, Per, PolicyName, Rate, Region, Scheme,
-    UpstreamUrl, WebOrigin,
+    AdminAddress, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName, Rate, Region,
+    Scheme, UpstreamUrl, WebOrigin,
 };
 use crate::units::UpstreamName;
 
@@ -70,6 +70,10 @@ const HOST: Flaw = flaw(
 const ORIGIN: Flaw = flaw(
     "a browser origin",
     "write scheme, host and port only: `https://app.example.com`",
+);
+const PEM: Flaw = flaw(
+    "certificates as PEM",
+    "write `${file:/path}` with the path of a file that holds `-----BEGIN CERTIFICATE-----`",
 );
 const REGION: Flaw = flaw("a region", "use 1 to 64 of `[a-z0-9-]`");
 const GLOB: Flaw = flaw(
@@ -334,6 +338,14 @@ pub(super) fn origin(text: &str) -> Result<WebOrigin, Flaw> {
 }
 
 /// `[a-z0-9-]{1,64}`.
+pub(super) fn pem(text: &str) -> Result<Pem, Flaw> {
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        Ok(Pem::new(text))
+    } else {
+        Err(PEM)
+    }
+}
+
 pub(super) fn region(text: &str) -> Result<Region, Flaw> {
     let good = (1..=64).contains(&text.len())
         && text

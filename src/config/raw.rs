@@ -10,8 +10,8 @@ use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
-    OrOff, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl,
-    WebOrigin,
+    OrOff, Pem, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust,
+    UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -94,6 +94,8 @@ pub struct Upstream {
     pub trust: Option<Sited<Trust>>,
     /// Which HTTP it speaks.
     pub http: Option<Sited<HttpVersion>>,
+    /// The authorities that may have signed its certificate; absent = the system's.
+    pub ca: Option<Sited<Pem>>,
     /// Connecting, TLS included.
     pub connect_timeout: Option<Sited<Duration>>,
     /// From the last byte of the request to the head of the answer.

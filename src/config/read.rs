@@ -159,6 +159,7 @@ fn upstream(
     let stamp = section.get(context, "stamp");
     let trust = section.get(context, "trust");
     let http = section.get(context, "http");
+    let ca = section.get(context, "ca");
     let connect_timeout = section.get(context, "connect_timeout");
     let first_byte_timeout = section.get(context, "first_byte_timeout");
     let between_bytes_timeout = section.get(context, "between_bytes_timeout");
@@ -173,6 +174,7 @@ fn upstream(
         stamp,
         trust,
         http,
+        ca,
         connect_timeout,
         first_byte_timeout,
         between_bytes_timeout,

@@ -112,6 +112,7 @@ fn grammar(grammar: Grammar) -> Value {
         }
         Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),
         Grammar::Origin => text("^.+://.+$"),
+        Grammar::Pem => text("-----BEGIN CERTIFICATE-----"),
         Grammar::Policy | Grammar::Upstream => text("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"),
         Grammar::Region => text("^[a-z0-9-]{1,64}$"),
         Grammar::Tenant => text("^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"),

@@ -13,8 +13,8 @@ use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
     AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
-    OrOff, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl,
-    WebOrigin,
+    OrOff, Pem, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust,
+    UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -202,6 +202,7 @@ parsed! {
     HostName: parse::host;
     KeyHash: parse::key_hash;
     ListenAddress: parse::address;
+    Pem: parse::pem;
     PolicyName: |text| parse::policy_name(text).map_err(bad_name);
     Rate: parse::rate;
     Region: parse::region;

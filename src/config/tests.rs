@@ -66,6 +66,10 @@ fn outside() -> Fake {
         .variable("SET", "filled-in-secret")
         .variable("EMPTY", "")
         .file("/run/secrets/key", "file-secret\n")
+        .file(
+            "/etc/outrigger/internal-ca.pem",
+            "-----BEGIN CERTIFICATE-----\n",
+        )
 }
 
 fn read(text: &str) -> Loaded {

@@ -206,6 +206,8 @@ texts! {
     HostName;
     /// The name of a policy: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
     PolicyName;
+    /// Certificates as PEM (RFC 7468); whether they are any good is for TLS to say.
+    Pem;
     /// A region: `[a-z0-9-]{1,64}`.
     Region;
     /// A browser origin: `scheme://host[:port]`, lower case (RFC 6454 §6.2).

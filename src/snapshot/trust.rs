@@ -4,6 +4,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::values::HttpVersion;
@@ -68,6 +70,22 @@ fn system() -> Result<Arc<RootCertStore>, String> {
     Err(format!(
         "{why}; hint: install `ca-certificates` or set `SSL_CERT_FILE`"
     ))
+}
+
+/// TLS under these authorities alone.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn own(pem: &str, http: HttpVersion) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("there is none".to_owned());
+    }
+    client(Arc::new(roots), http)
 }
 
 fn client(roots: Arc<RootCertStore>, http: HttpVersion) -> Result<Arc<ClientConfig>, String> {

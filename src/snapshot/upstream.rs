@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use http::HeaderValue;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::config::values::{HttpVersion, Stamp, Trust};
@@ -23,6 +24,8 @@ pub struct Origin {
     pub port: u16,
     /// What is spoken there.
     pub http: HttpVersion,
+    /// The digest of the authorities that may have signed its certificate; `None` is the system's.
+    pub ca: Option<[u8; 32]>,
 }
 
 /// How long to wait for an upstream.
@@ -49,6 +52,8 @@ pub struct Upstream {
     pub origin: Arc<Origin>,
     /// The name its certificate must have; `None` without TLS.
     pub server_name: Option<ServerName<'static>>,
+    /// TLS under authorities of its own.
+    pub tls: Option<Arc<ClientConfig>>,
     /// The `Host` header sent.
     pub authority: HeaderValue,
     /// The API base path, without a trailing slash: `/v1`, or the path of the configured URL.

@@ -85,6 +85,9 @@ impl Pass {
     /// # Errors
     /// Why there are no roots of trust.
     pub fn tls(&self) -> Result<&Arc<ClientConfig>, String> {
-        self.snapshot.trust().client(self.upstream.origin.http)
+        match &self.upstream.tls {
+            Some(own) => Ok(own),
+            None => self.snapshot.trust().client(self.upstream.origin.http),
+        }
     }
 }

@@ -24,7 +24,6 @@ const PLANNED: &[&str] = &[
     "tiers",
     "tools",
     "upstream_proxy",
-    "upstreams.*.ca",
     "upstreams.*.retention",
     "upstreams.*.weight",
     "upstreams.*.zero_retention",
@@ -64,12 +63,13 @@ const PLANNED: &[&str] = &[
     "tenants.*.weight",
 ];
 
-/// Whether this path is planned, or its last segment is planned somewhere else (and so means the same thing here).
+/// Whether this path is planned, or its last segment is planned somewhere else (and so means the same thing here),
+/// unless that is built somewhere already.
 pub(crate) fn planned(path: &str) -> bool {
-    let name = path.rsplit('.').next().unwrap_or(path);
-    PLANNED
-        .iter()
-        .any(|known| *known == path || known.rsplit('.').next() == Some(name))
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let name = last(path);
+    let is_built = || super::all().any(|key| last(key.path) == name);
+    PLANNED.contains(&path) || (PLANNED.iter().any(|known| last(known) == name) && !is_built())
 }
 
 /// Words of the design that a key of this version does not take yet.

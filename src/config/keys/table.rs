@@ -309,6 +309,14 @@ const UPSTREAMS: &[Key] = &[
         "`auto` takes HTTP/2 where TLS agrees on it (ALPN), else HTTP/1.1. `2` insists, over plain `http` too. A tenant's calls share a connection of HTTP/2; two tenants' never do.",
     ),
     key(
+        "upstreams.*.ca",
+        Kind::Text(Grammar::Pem),
+        Fallback::Unset("the system's certificate authorities, or those of `SSL_CERT_FILE`"),
+        "${file:/etc/outrigger/internal-ca.pem}",
+        "the authorities that may have signed its certificate, as PEM; the system's do not count then",
+        "For one's own servers. Write `${file:/path}`; the file is read again at each reload, and connections made under other authorities are not used any more.",
+    ),
+    key(
         "upstreams.*.connect_timeout",
         Kind::Duration(MS, HOUR),
         is(Value::Duration(d::CONNECT_TIMEOUT)),

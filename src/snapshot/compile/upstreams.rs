@@ -4,13 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderValue;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::{Bench, Overlay};
-use crate::config::values::{HttpVersion, Stamp, Trust};
-use crate::config::{OutCode, Problem, Raw, defaults, raw};
+use crate::config::values::{HttpVersion, Pem, Stamp, Trust};
+use crate::config::{OutCode, Problem, Raw, Sited, defaults, raw};
 use crate::snapshot::upstream::Pseudonyms;
-use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin};
+use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin, digest, trust};
 use crate::units::{Dialect, Secret, UpstreamName};
 
 /// The credential sent to the simulator, which is nobody's.
@@ -77,6 +78,10 @@ impl Bench<'_> {
             Some(key) => Some(self.credential(raw.dialect.value, &key.value, key.site)?),
         };
         self.check_stamp(raw);
+        let tls = match &raw.ca {
+            None => None,
+            Some(ca) => Some(self.own_trust(raw, ca)?),
+        };
         Some(Upstream {
             name: raw.name.value.clone(),
             dialect: raw.dialect.value,
@@ -85,8 +90,13 @@ impl Bench<'_> {
                 host: host.into(),
                 port: url.port(),
                 http: raw.http(),
+                ca: raw
+                    .ca
+                    .as_ref()
+                    .map(|ca| digest(ca.value.as_str().as_bytes())),
             }),
             server_name,
+            tls,
             authority,
             base: if url.path().is_empty() {
                 "/v1".into()
@@ -110,6 +120,23 @@ impl Bench<'_> {
                 idle: raw.idle(),
             },
         })
+    }
+
+    fn own_trust(&mut self, raw: &raw::Upstream, ca: &Sited<Pem>) -> Option<Arc<ClientConfig>> {
+        if !raw.url.value.tls() {
+            let message = "`ca` is for `https`, and this upstream's `url` is `http`".into();
+            self.error(OutCode::Conflict, ca.site, message, "leave it out");
+            return None;
+        }
+        match trust::own(ca.value.as_str(), raw.http()) {
+            Ok(config) => Some(config),
+            Err(why) => {
+                let message = format!("the certificates cannot be used: {why}");
+                let hint = "is it whole, and that of an authority?";
+                self.error(OutCode::InvalidValue, ca.site, message, hint);
+                None
+            }
+        }
     }
 
     fn server_name(&mut self, raw: &raw::Upstream) -> Option<ServerName<'static>> {
@@ -178,8 +205,10 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
             host: host.into(),
             port: 443,
             http: defaults::HTTP,
+            ca: None,
         }),
         server_name: Some(ServerName::try_from(host.to_owned()).ok()?),
+        tls: None,
         authority: HeaderValue::try_from(host).ok()?,
         base: "/v1".into(),
         region: None,
@@ -219,7 +248,9 @@ fn simulate(upstream: &mut Upstream, at: SocketAddr) {
         host,
         port: at.port(),
         http: HttpVersion::One,
+        ca: None,
     });
+    upstream.tls = None;
     upstream.server_name = None;
     if let Ok(authority) = HeaderValue::try_from(at.to_string()) {
         upstream.authority = authority;
