@@ -71,6 +71,13 @@ pub enum ProcessEvent<'a> {
         /// The keys.
         what: &'a str,
     },
+    /// The kernel does not tell when the config's files change.
+    WatchFailed {
+        /// Why.
+        why: &'a dyn fmt::Display,
+        /// What is left.
+        left: &'static str,
+    },
     /// A listener rests because the process or the system is out of descriptors or memory.
     AcceptBackoff {
         /// Which listener.
@@ -197,6 +204,9 @@ pub fn tell(event: ProcessEvent<'_>) {
         }
         E::ReloadNeedsRestart { what } => {
             warn!(target: TARGET, what, "a changed key is read at start only; restart to apply it");
+        }
+        E::WatchFailed { why, left } => {
+            warn!(target: TARGET, %why, left, "changes of the config's files are not told");
         }
         E::AcceptBackoff { role, pause, why } => {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);

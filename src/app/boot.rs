@@ -56,14 +56,10 @@ pub fn find(named: Option<&Path>) -> Result<Source, Error> {
         if path.is_file() {
             return Ok(Source::File(path));
         }
-        let text = if path.exists() {
-            "is no regular file"
-        } else {
-            "does not exist"
-        };
         return Err(Error::Usage(format!(
-            "the configuration `{}`, which `{by}` names, {text}",
-            path.display()
+            "the configuration `{}`, which `{by}` names, {}",
+            path.display(),
+            why_not(&path)
         )));
     }
     let home = std::env::var_os("XDG_CONFIG_HOME")
@@ -76,6 +72,18 @@ pub fn find(named: Option<&Path>) -> Result<Source, Error> {
     ];
     let found = candidates.into_iter().flatten().find(|path| path.is_file());
     Ok(found.map_or_else(|| Source::Text("built in", String::new()), Source::File))
+}
+
+/// Why that is no configuration.
+fn why_not(path: &Path) -> String {
+    match (std::fs::metadata(path), std::fs::read_link(path)) {
+        (Ok(_), _) => "is no regular file".to_owned(),
+        (Err(why), Ok(target)) if why.kind() == std::io::ErrorKind::NotFound => {
+            format!("is a link to `{}`, which does not exist", target.display())
+        }
+        (Err(why), _) if why.kind() == std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        (Err(why), _) => format!("cannot be looked at: {}", why.kind()),
+    }
 }
 
 /// Where the admin socket is.
@@ -139,6 +147,19 @@ impl Boot {
             log_format: raw.log.format(),
             log_requests: raw.log.requests(),
             log_queue: raw.log.queue(),
+        }
+    }
+
+    /// The facts of a sidecar that serves one child alone: an address of its own, and nothing to look in by.
+    pub(super) fn private(self, at: Option<SocketAddr>) -> Self {
+        match at {
+            None => self,
+            Some(address) => Self {
+                proxy: vec![address],
+                telemetry: None,
+                admin: Admin::Off,
+                ..self
+            },
         }
     }
 

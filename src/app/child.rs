@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 
 use super::Error;
+use super::reloads::Reloads;
 use super::sidecar::Sidecar;
 use crate::host::{Child, Exit, Launch, Signal, Signals, hardening};
 use crate::process::{ProcessEvent, tell};
@@ -149,11 +150,14 @@ pub async fn run_child(
     harden_rest();
     let exit = {
         let mut waiting = std::pin::pin!(child.wait(&mut signals));
+        // The configuration may change while the child works; it is told nothing of it, and never started again.
+        let mut reloads = Reloads::new(std::sync::Arc::clone(&sidecar.reloader));
         loop {
             tokio::select! {
                 exit = &mut waiting => break exit?,
                 // The child lives on: whether it can do without is for it to say.
                 Some(name) = sidecar.ended.recv() => tell(ProcessEvent::TaskEnded { name }),
+                _ = reloads.next() => {}
             }
         }
     };

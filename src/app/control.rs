@@ -1,37 +1,42 @@
-//! The control loop of a serving sidecar: signals, admin calls and the poll of the files, one at a time, so
-//! that reloads never overlap. Runs on the main thread, where reading files disturbs no request.
+//! The control loop of a serving sidecar: signals, admin calls and reloads. Runs on the main thread, where it
+//! disturbs no request. Must never wait for a file: reloads are done elsewhere, one at a time.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use super::Error;
 use super::reload::Outcome;
+use super::reloads::Reloads;
 use super::sidecar::Sidecar;
 use crate::edge::{AdminCall, AdminReply, AdminVerb};
 use crate::host::{Signal, Signals};
 use crate::process::{ProcessEvent, tell};
+use crate::snapshot::WatchState;
 
 /// Serves until a signal or a call ends it; returns after the drain.
 ///
 /// # Errors
 /// The task that ended although the sidecar cannot be without it; what ran was drained all the same.
 pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), Error> {
-    let mut next_look = sidecar.poll.map(|every| Instant::now() + every);
+    let mut reloads = Reloads::new(Arc::clone(&sidecar.reloader));
     let end = loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Hangup => { sidecar.reloader.reload(); }
+                Signal::Hangup => reloads.ask(None),
                 Signal::Interrupt | Signal::Quit | Signal::Terminate => break Ok(()),
                 Signal::User1 | Signal::User2 | Signal::Window => {}
             },
             Some(call) = sidecar.calls.recv() => {
                 let drains = call.verb == AdminVerb::Drain;
-                answer(&mut sidecar, call);
+                match call.verb {
+                    AdminVerb::Reload => reloads.ask(Some(call.reply)),
+                    AdminVerb::Drain | AdminVerb::Health | AdminVerb::Config => answer(&sidecar, call),
+                }
                 if drains {
                     break Ok(());
                 }
@@ -40,12 +45,16 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
                 tell(ProcessEvent::TaskEnded { name });
                 break Err(Error::Task(name));
             }
-            () = look(next_look) => {
-                sidecar.reloader.poll();
-                next_look = sidecar.poll.map(|every| Instant::now() + every);
+            (outcome, askers) = reloads.next() => {
+                let reply = reloaded(&sidecar, outcome);
+                for asker in askers {
+                    // Whoever asked may be gone.
+                    let _ = asker.send(reply.clone());
+                }
             }
         }
     };
+    drop(reloads);
     let (_, nobody) = mpsc::channel(1);
     let mut calls = std::mem::replace(&mut sidecar.calls, nobody);
     tokio::select! {
@@ -74,13 +83,6 @@ async fn meanwhile(sidecar: &Sidecar, calls: &mut mpsc::Receiver<AdminCall>) {
     pending::<()>().await;
 }
 
-async fn look(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => pending().await,
-    }
-}
-
 async fn impatience(signals: &mut Signals) {
     loop {
         match signals.next().await {
@@ -90,42 +92,39 @@ async fn impatience(signals: &mut Signals) {
     }
 }
 
-fn answer(sidecar: &mut Sidecar, call: AdminCall) {
+fn answer(sidecar: &Sidecar, call: AdminCall) {
     let reply = match call.verb {
-        AdminVerb::Reload => reloaded(sidecar),
         AdminVerb::Drain => draining(sidecar),
-        AdminVerb::Health | AdminVerb::Config => state(sidecar, false),
+        AdminVerb::Health | AdminVerb::Config | AdminVerb::Reload => state(sidecar, false),
     };
     // Whoever asked may be gone.
     let _ = call.reply.send(reply);
 }
 
-fn reloaded(sidecar: &mut Sidecar) -> AdminReply {
-    let outcome = sidecar.reloader.reload();
-    let generation = sidecar.ground.live.take().generation();
-    match outcome {
-        Outcome::Unchanged => {
-            let json = json!({"result": "unchanged", "generation": generation});
-            AdminReply {
-                done: true,
-                json: json.to_string(),
-            }
-        }
-        Outcome::Published(snapshot) => {
-            let json = json!({"result": "published", "generation": snapshot.generation(), "hash": snapshot.hash()});
-            AdminReply {
-                done: true,
-                json: json.to_string(),
-            }
-        }
-        Outcome::Rejected(problems) => {
-            let json =
-                json!({"result": "rejected", "generation": generation, "problems": problems});
-            AdminReply {
-                done: false,
-                json: json.to_string(),
-            }
-        }
+fn reloaded(sidecar: &Sidecar, outcome: Outcome) -> AdminReply {
+    let live = &sidecar.ground.live;
+    let generation = live.take().generation();
+    let restart = live.published().restart;
+    let (done, json) = match outcome {
+        Outcome::Unchanged | Outcome::Unsettled => (
+            true,
+            json!({"result": "unchanged", "generation": generation, "needs_restart": restart}),
+        ),
+        Outcome::Published(snapshot) => (
+            true,
+            json!({
+                "result": "published", "generation": snapshot.generation(), "hash": snapshot.hash(),
+                "needs_restart": restart,
+            }),
+        ),
+        Outcome::Rejected(problems) => (
+            false,
+            json!({"result": "rejected", "generation": generation, "problems": problems}),
+        ),
+    };
+    AdminReply {
+        done,
+        json: json.to_string(),
     }
 }
 
@@ -141,11 +140,8 @@ fn draining(sidecar: &Sidecar) -> AdminReply {
 fn state(sidecar: &Sidecar, draining: bool) -> AdminReply {
     let ground = &sidecar.ground;
     let snapshot = ground.live.take();
-    let age = ground
-        .clock
-        .wall()
-        .0
-        .saturating_sub(ground.live.published().at.0);
+    let published = ground.live.published();
+    let age = ground.clock.wall().0.saturating_sub(published.at.0);
     let rejected = ground.live.rejected().map(|rejected| Refused {
         at: rejected.at.rfc3339_seconds(),
         problems: rejected.problems,
@@ -154,7 +150,7 @@ fn state(sidecar: &Sidecar, draining: bool) -> AdminReply {
         version: env!("CARGO_PKG_VERSION"),
         generation: snapshot.generation(),
         hash: snapshot.hash(),
-        published_at: ground.live.published().at.rfc3339_seconds(),
+        published_at: published.at.rfc3339_seconds(),
         age_seconds: Duration::from_millis(age).as_secs(),
         tenants: snapshot.tenants().len(),
         upstreams: snapshot
@@ -164,6 +160,12 @@ fn state(sidecar: &Sidecar, draining: bool) -> AdminReply {
             .collect(),
         open: ground.shutdown.open(),
         draining,
+        needs_restart: published.restart,
+        watch: match ground.live.watch() {
+            WatchState::Off => "off".to_owned(),
+            WatchState::On => "on".to_owned(),
+            WatchState::Failed(why) => why,
+        },
         rejected,
     };
     AdminReply {
@@ -184,6 +186,10 @@ struct State<'a> {
     upstreams: Vec<&'a str>,
     open: usize,
     draining: bool,
+    /// Keys whose new value waits for a restart.
+    needs_restart: Vec<&'static str>,
+    /// Whether the kernel tells of changes: `on`, `off`, or why it cannot.
+    watch: String,
     rejected: Option<Refused>,
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Error;
 use super::boot::Source;
+use super::reload::compile_whole;
 use crate::config::{Loaded, Problem};
 use crate::meters::Registry;
-use crate::snapshot::{Accounts, Overlay, TrustStore, World, compile};
+use crate::snapshot::{Accounts, Overlay, TrustStore, World};
 use crate::units::Boot;
 
 /// Loads and compiles, and returns all problems, of the text and of what it means.
@@ -18,7 +19,7 @@ pub fn problems(source: &Source) -> (Loaded, Vec<Problem>) {
         registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), 0)),
         trust: Arc::new(TrustStore::default()),
     };
-    let problems = match compile(&loaded, &Overlay::default(), &world, 1, Boot::default()) {
+    let problems = match compile_whole(&loaded, &Overlay::default(), &world, 1, Boot::default()) {
         Ok(compiled) => compiled.warnings,
         Err(problems) => problems,
     };

@@ -1,24 +1,43 @@
 //! Reading the configuration again while the sidecar runs: whole or not at all, and never silently.
 //! Must never touch what runs when the new files have a problem.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::boot::{Boot, Source};
-use crate::config::{self, Loaded, Severity, render};
-use crate::host::files;
+use super::sidecar::Options;
+use crate::config::values::{OnOff, OrOff};
+use crate::config::{self, Loaded, OutCode, Problem, Severity, render};
+use crate::host::{self, Watcher, files, mounts};
+use crate::meters::ReloadResult;
 use crate::process::{ProcessEvent, tell};
-use crate::snapshot::{Compiled, Live, Overlay, Snapshot, World, compile};
-use crate::units::Clock;
+use crate::snapshot::{Compiled, Live, Overlay, Snapshot, WatchState, World, compile};
+use crate::units::{Clock, Wall};
 
 /// What came of a reload.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The files are as they were.
+    /// The files say what they said.
     Unchanged,
+    /// Somebody is writing just now; to be looked at again in a moment.
+    Unsettled,
     /// A new snapshot runs.
     Published(Arc<Snapshot>),
     /// The files have problems; what ran goes on.
     Rejected(String),
+}
+
+/// What of the configuration the control loop goes by; a reload changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether the kernel is asked to tell of changes.
+    pub watch: bool,
+    /// How often the files are looked at; `None` is never.
+    pub poll: Option<Duration>,
+    /// The hard stop of the drain, and how long nothing must happen for an early one.
+    pub drain: (Duration, Duration),
 }
 
 /// Knows where the configuration is, and what was read last.
@@ -28,126 +47,300 @@ pub struct Reloader {
     world: World,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
+    private: Option<SocketAddr>,
+    state: PathBuf,
     boot: Boot,
-    state: std::path::PathBuf,
-    /// What runs.
-    running: config::Fingerprint,
-    /// What was read last, taken or not.
-    seen: config::Fingerprint,
-    watched: Vec<std::path::PathBuf>,
-    stats: files::Fingerprint,
+    known: Mutex<Known>,
 }
 
+/// What was read.
+struct Known {
+    /// What runs.
+    running: config::Fingerprint,
+    /// Whether what runs is the empty file.
+    blank: bool,
+    /// What was read last, taken or not.
+    seen: config::Fingerprint,
+    watched: Vec<PathBuf>,
+    stats: files::Fingerprint,
+    /// Something was told that was not looked at yet.
+    told: bool,
+    /// Looks in a row that found somebody writing.
+    unsettled: u32,
+    settings: Settings,
+}
+
+/// How long nothing must be written before it is read.
+const SETTLED: u64 = 200;
+/// Looks that find somebody writing before it is read all the same.
+const UNSETTLED: u32 = 8;
+
 impl Reloader {
-    /// Goes on from a first load that runs already.
+    /// Goes on from a first load that runs already, and that began at that moment.
     pub(super) fn new(
-        source: Source,
-        overlay: Overlay,
+        options: Options,
+        state: PathBuf,
         world: World,
         live: Arc<Live>,
-        clock: Arc<dyn Clock>,
-        (boot, state): (Boot, std::path::PathBuf),
-        loaded: &Loaded,
+        (loaded, began): (&Loaded, Wall),
     ) -> Self {
+        let stats = files::Fingerprint::take(&loaded.watched);
+        // What changed while it was read is found by the first look.
+        let told = !stats.is_older_than(began);
         Self {
-            source,
-            overlay,
+            source: options.source,
+            overlay: options.overlay,
             world,
             live,
-            clock,
-            boot,
+            clock: options.clock,
+            private: options.private,
+            boot: lasting(loaded, &state, options.private),
             state,
-            running: loaded.fingerprint,
-            seen: loaded.fingerprint,
-            stats: files::Fingerprint::take(&loaded.watched),
-            watched: loaded.watched.clone(),
+            known: Mutex::new(Known {
+                running: loaded.fingerprint,
+                blank: loaded.is_blank(),
+                seen: loaded.fingerprint,
+                watched: loaded.watched.clone(),
+                stats,
+                told,
+                unsettled: 0,
+                settings: settings(loaded),
+            }),
         }
     }
 
     /// Looks whether anything was touched, by stat(2) alone, and reads it again if so.
-    pub fn poll(&mut self) -> Outcome {
-        if matches!(self.source, Source::Text(..)) {
-            return Outcome::Unchanged;
-        }
-        let stats = files::Fingerprint::take(&self.watched);
-        if stats == self.stats {
-            return Outcome::Unchanged;
-        }
-        let seen = self.seen;
-        let loaded = self.source.load();
-        // Taken before reading: what changes meanwhile is seen at the next look.
-        self.stats = stats;
-        self.remember(&loaded);
-        if loaded.fingerprint == seen {
-            return Outcome::Unchanged;
-        }
-        self.take(&loaded)
+    pub fn poll(&self) -> Outcome {
+        self.look(&mut self.known())
+    }
+
+    /// Something was told to have changed: what stat(2) says is not enough, its clock may not have ticked in between.
+    pub fn told(&self) -> Outcome {
+        let mut known = self.known();
+        known.told = true;
+        self.look(&mut known)
     }
 
     /// Reads it again because somebody asked; the answer says what is true now.
-    pub fn reload(&mut self) -> Outcome {
-        self.stats = files::Fingerprint::take(&self.watched);
+    pub fn reload(&self) -> Outcome {
+        let mut known = self.known();
+        self.live.sweep();
+        let stats = files::Fingerprint::take(&known.watched);
         let loaded = self.source.load();
-        self.remember(&loaded);
-        if loaded.fingerprint == self.running && loaded.usable() && self.live.rejected().is_none() {
+        known.remember(&loaded, stats);
+        if let Some(outcome) = self.as_before(&known, &loaded) {
             let generation = self.live.take().generation();
             tell(ProcessEvent::ReloadUnchanged { generation });
-            self.world.registry.process().config_unchanged();
-            return Outcome::Unchanged;
+            return outcome;
         }
-        self.take(&loaded)
+        self.take(&mut known, &loaded)
     }
 
-    fn remember(&mut self, loaded: &Loaded) {
+    /// What the control loop goes by.
+    pub fn settings(&self) -> Settings {
+        self.known().settings
+    }
+
+    /// Watches every file that was read, and every hop on the way to it.
+    pub(super) fn watch(&self) -> Result<Watcher, host::Error> {
+        let watched = self.known().watched.clone();
+        Watcher::aim(&watched)
+    }
+
+    /// Notes whether changes are told, for all to see.
+    pub(super) fn watches(&self, state: WatchState) {
+        let meters = self.world.registry.process();
+        meters.watching(state == WatchState::On);
+        self.live.set_watch(state);
+    }
+
+    /// Whether anything was touched since it was read.
+    pub(super) fn is_stale(&self) -> bool {
+        let known = self.known();
+        files::Fingerprint::take(&known.watched) != known.stats
+    }
+
+    /// Frees generations that nobody uses any more; how many are left.
+    pub(super) fn sweep(&self) -> usize {
+        self.live.sweep()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, known: &mut Known) -> Outcome {
+        self.live.sweep();
+        // Taken before reading: what changes meanwhile is seen at the next look.
+        let stats = files::Fingerprint::take(&known.watched);
+        if stats == known.stats && !known.told {
+            return Outcome::Unchanged;
+        }
+        if self.is_being_written(known, &stats) {
+            return Outcome::Unsettled;
+        }
+        let loaded = self.source.load();
+        let after = files::Fingerprint::take(&known.watched);
+        if after != stats && self.is_being_written(known, &after) {
+            return Outcome::Unsettled;
+        }
+        let seen = known.seen;
+        known.remember(&loaded, stats);
+        if loaded.fingerprint == seen {
+            return Outcome::Unchanged;
+        }
+        match self.as_before(known, &loaded) {
+            Some(outcome) => outcome,
+            None => self.take(known, &loaded),
+        }
+    }
+
+    /// A half-written file is no news. Who writes for ever is read all the same.
+    fn is_being_written(&self, known: &mut Known, stats: &files::Fingerprint) -> bool {
+        let settled = Wall(self.clock.wall().0.saturating_sub(SETTLED));
+        if stats.is_older_than(settled) || known.unsettled >= UNSETTLED {
+            known.unsettled = 0;
+            return false;
+        }
+        known.unsettled += 1;
+        true
+    }
+
+    /// The files say again, or still, what runs; that ends a rejection.
+    fn as_before(&self, known: &Known, loaded: &Loaded) -> Option<Outcome> {
+        if loaded.fingerprint != known.running || !loaded.usable() {
+            return None;
+        }
+        self.live.accept();
+        let meters = self.world.registry.process();
+        meters.reloaded(ReloadResult::Unchanged);
+        Some(Outcome::Unchanged)
+    }
+
+    fn take(&self, known: &mut Known, loaded: &Loaded) -> Outcome {
+        if loaded.is_blank() && !known.blank && loaded.usable() {
+            return self.reject(&[emptied(&self.source)], loaded);
+        }
+        let generation = self.live.next_generation();
+        let now = self.clock.boot();
+        match compile_whole(loaded, &self.overlay, &self.world, generation, now) {
+            Err(problems) => self.reject(&problems, loaded),
+            Ok(compiled) => {
+                known.running = loaded.fingerprint;
+                known.blank = loaded.is_blank();
+                known.settings = settings(loaded);
+                self.publish(compiled, loaded)
+            }
+        }
+    }
+
+    fn reject(&self, problems: &[Problem], loaded: &Loaded) -> Outcome {
+        let text = render::human(problems, &loaded.sources, render::Paint::Plain);
+        self.live.reject(text.clone(), self.clock.wall());
+        let meters = self.world.registry.process();
+        meters.reloaded(ReloadResult::Rejected);
+        tell(ProcessEvent::ConfigRejected {
+            problems: problems.len(),
+            text: &text,
+        });
+        Outcome::Rejected(text)
+    }
+
+    fn publish(&self, compiled: Compiled, loaded: &Loaded) -> Outcome {
+        let (now, wall) = (self.clock.boot(), self.clock.wall());
+        let warnings = Warnings::of(&compiled, loaded);
+        let newer = lasting(loaded, &self.state, self.private);
+        let restart = self.boot.changes(&newer);
+        let snapshot = self.live.publish(compiled, restart.clone(), now, wall);
+        self.world.registry.limit_labels(labels(loaded));
+        let meters = self.world.registry.process();
+        meters.reloaded(ReloadResult::Published);
+        meters.config_loaded(snapshot.generation(), snapshot.hash(), &restart, wall);
+        tell(ProcessEvent::ConfigLoaded {
+            generation: snapshot.generation(),
+            hash: snapshot.hash(),
+            tenants: snapshot.tenants().len(),
+            from: &self.source.to_string(),
+        });
+        warnings.tell();
+        if !restart.is_empty() {
+            tell(ProcessEvent::ReloadNeedsRestart {
+                what: &restart.join(", "),
+            });
+        }
+        Outcome::Published(snapshot)
+    }
+}
+
+impl Known {
+    fn remember(&mut self, loaded: &Loaded, stats: files::Fingerprint) {
+        self.told = false;
+        self.unsettled = 0;
         self.seen = loaded.fingerprint;
+        self.stats = stats;
         if self.watched != loaded.watched {
             self.watched.clone_from(&loaded.watched);
             self.stats = files::Fingerprint::take(&self.watched);
         }
     }
+}
 
-    fn take(&mut self, loaded: &Loaded) -> Outcome {
-        let generation = self.live.next_generation();
-        let (now, wall) = (self.clock.boot(), self.clock.wall());
-        let meters = self.world.registry.process();
-        match compile(loaded, &self.overlay, &self.world, generation, now) {
-            Err(problems) => {
-                let text = render::human(&problems, &loaded.sources, render::Paint::Plain);
-                self.live.reject(text.clone(), wall);
-                meters.config_rejected();
-                tell(ProcessEvent::ConfigRejected {
-                    problems: problems.len(),
-                    text: &text,
-                });
-                Outcome::Rejected(text)
-            }
-            Ok(compiled) => {
-                let warnings = Warnings::of(&compiled, loaded);
-                let snapshot = self.live.publish(compiled, now, wall);
-                self.running = loaded.fingerprint;
-                self.world.registry.limit_labels(labels(loaded));
-                meters.config_loaded(snapshot.generation(), snapshot.hash(), wall);
-                tell(ProcessEvent::ConfigLoaded {
-                    generation: snapshot.generation(),
-                    hash: snapshot.hash(),
-                    tenants: snapshot.tenants().len(),
-                    from: &self.source.to_string(),
-                });
-                warnings.tell();
-                self.tell_restart(loaded);
-                Outcome::Published(snapshot)
-            }
-        }
+/// The facts that a restart would change: of a sidecar that serves one child, the command line decides some.
+fn lasting(loaded: &Loaded, state: &Path, private: Option<SocketAddr>) -> Boot {
+    let mut boot = Boot::of(&loaded.raw, state).private(private);
+    if private.is_some() {
+        boot.log_requests = OnOff::Off;
     }
+    boot
+}
 
-    fn tell_restart(&self, loaded: &Loaded) {
-        let changes = self.boot.changes(&Boot::of(&loaded.raw, &self.state));
-        if !changes.is_empty() {
-            tell(ProcessEvent::ReloadNeedsRestart {
-                what: &changes.join(", "),
-            });
-        }
+fn emptied(source: &Source) -> Problem {
+    Problem::error(
+        OutCode::Emptied,
+        None,
+        format!("`{source}` is empty, and was not before"),
+    )
+    .hint("is it still being written? to run on defaults, restart, or leave a comment in it")
+}
+
+fn settings(loaded: &Loaded) -> Settings {
+    let raw = &loaded.raw;
+    Settings {
+        watch: raw.reload.watch() == OnOff::On,
+        poll: match raw.reload.poll() {
+            OrOff::Off => None,
+            OrOff::On(every) => Some(every),
+        },
+        drain: (raw.drain.timeout(), raw.drain.idle()),
     }
+}
+
+/// Compiles, and finds what only the machine shows.
+///
+/// # Errors
+/// All problems, if one of them is an error.
+pub(super) fn compile_whole(
+    loaded: &Loaded,
+    overlay: &Overlay,
+    world: &World,
+    generation: u64,
+    now: crate::units::Boot,
+) -> Result<Compiled, Vec<Problem>> {
+    let mut compiled = compile(loaded, overlay, world, generation, now)?;
+    compiled.warnings.extend(pinned(loaded));
+    Ok(compiled)
+}
+
+/// Files that will stay as they are.
+fn pinned(loaded: &Loaded) -> impl Iterator<Item = Problem> {
+    mounts::pinned(&loaded.watched).into_iter().map(|path| {
+        let message = format!(
+            "`{}` is a mount of its own, so a new file in the place of its original will not be seen",
+            path.display()
+        );
+        Problem::warning(OutCode::Pinned, None, message)
+            .hint("mount the directory it lies in, without `subPath`")
+    })
 }
 
 /// What is odd in a configuration that runs all the same.
@@ -176,7 +369,7 @@ pub(super) fn labels(loaded: &Loaded) -> usize {
 }
 
 /// Whether a list of problems has an error in it.
-pub(super) fn has_errors(problems: &[config::Problem]) -> bool {
+pub(super) fn has_errors(problems: &[Problem]) -> bool {
     problems
         .iter()
         .any(|problem| problem.severity == Severity::Error)

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::Error;
 use super::boot::{Admin, Boot, Source, state_directory};
 use super::logging::Logging;
-use super::reload::{Reloader, Warnings, has_errors, labels};
+use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::vital::Vital;
 use crate::config::values::OnOff;
 use crate::config::{Loaded, render};
@@ -20,9 +20,9 @@ use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
 use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
-use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World, compile};
+use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World};
 use crate::trip::{Ground, Shutdown, Totals};
-use crate::units::{Clock, IdSource};
+use crate::units::{Clock, IdSource, Wall};
 use crate::upstream::Dialer;
 
 /// What the command line decides about a sidecar.
@@ -58,6 +58,8 @@ impl Options {
 /// A sidecar whose configuration is whole, and that does not listen yet.
 pub struct Prepared {
     loaded: Loaded,
+    /// When the loading began.
+    began: Wall,
     warnings: Warnings,
     boot: Boot,
     state: PathBuf,
@@ -75,15 +77,11 @@ pub struct Sidecar {
     /// What its trips share.
     pub ground: Arc<Ground>,
     /// Reads the configuration again.
-    pub reloader: Reloader,
+    pub reloader: Arc<Reloader>,
     /// Calls from the admin socket.
     pub calls: mpsc::Receiver<AdminCall>,
     /// The names of tasks that ended and must not.
     pub ended: mpsc::Receiver<&'static str>,
-    /// How often the files are looked at; `None` is never.
-    pub poll: Option<Duration>,
-    /// The hard stop of the drain, and how long nothing must happen for an early one.
-    pub drain: (Duration, Duration),
     ready: Arc<Ready>,
     stage: watch::Sender<Stage>,
     doorway: Arc<Doorway>,
@@ -95,35 +93,30 @@ impl Sidecar {
     /// # Errors
     /// The configuration's problems, rendered.
     pub fn prepare(options: Options) -> Result<Prepared, Error> {
+        let began = options.clock.wall();
         let loaded = options.source.load();
         let state = state_directory(options.state.as_deref());
-        let mut boot = Boot::of(&loaded.raw, &state);
-        if let Some(address) = options.private {
-            boot = Boot {
-                proxy: vec![address],
-                telemetry: None,
-                admin: Admin::Off,
-                ..boot
-            };
-        }
+        let boot = Boot::of(&loaded.raw, &state).private(options.private);
         let world = World {
             accounts: Arc::new(Accounts::new(boot.buffers, connections(boot.connections))),
             registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), labels(&loaded))),
             trust: Arc::new(TrustStore::default()),
         };
         let (now, wall) = (options.clock.boot(), options.clock.wall());
-        let compiled = compile(&loaded, &options.overlay, &world, 1, now).map_err(|problems| {
-            debug_assert!(has_errors(&problems), "only errors reject a configuration");
-            Error::Config(render::human(
-                &problems,
-                &loaded.sources,
-                render::Paint::Plain,
-            ))
-        })?;
+        let compiled =
+            compile_whole(&loaded, &options.overlay, &world, 1, now).map_err(|problems| {
+                debug_assert!(has_errors(&problems), "only errors reject a configuration");
+                Error::Config(render::human(
+                    &problems,
+                    &loaded.sources,
+                    render::Paint::Plain,
+                ))
+            })?;
         let warnings = Warnings::of(&compiled, &loaded);
         let live = Live::new(compiled, now, wall);
         Ok(Prepared {
             loaded,
+            began,
             warnings,
             boot,
             state,
@@ -157,6 +150,7 @@ impl Prepared {
     pub fn start(self, logging: &Logging) -> Result<Sidecar, Error> {
         let Self {
             loaded,
+            began,
             warnings,
             boot,
             state,
@@ -164,13 +158,7 @@ impl Prepared {
             live,
             world,
         } = self;
-        let Options {
-            source,
-            overlay,
-            clock,
-            ids,
-            ..
-        } = options;
+        let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
         let registry = Arc::clone(&world.registry);
         tell_bounds(&world, &boot);
         let pool = usize::try_from(boot.pool).unwrap_or(usize::MAX);
@@ -202,15 +190,10 @@ impl Prepared {
         let (call, calls) = mpsc::channel(16);
         admin(&boot.admin, call, &end)?;
         keep_pool(&ground, &end);
-        announce(&live, &world, &source, clock.as_ref());
+        announce(&live, &world, &options.source, clock.as_ref());
         warnings.tell();
         ready.set(true);
-        let poll = match loaded.raw.reload.poll() {
-            crate::config::values::OrOff::Off => None,
-            crate::config::values::OrOff::On(every) => Some(every),
-        };
-        let drain = (loaded.raw.drain.timeout(), loaded.raw.drain.idle());
-        let reloader = Reloader::new(source, overlay, world, live, clock, (boot, state), &loaded);
+        let reloader = Reloader::new(options, state, world, live, (&loaded, began));
         let listeners = proxy.len() + usize::from(telemetry.is_some());
         tell(ProcessEvent::Started {
             version: env!("CARGO_PKG_VERSION"),
@@ -220,11 +203,9 @@ impl Prepared {
             proxy,
             telemetry,
             ground,
-            reloader,
+            reloader: Arc::new(reloader),
             calls,
             ended,
-            poll,
-            drain,
             ready,
             stage,
             doorway,
@@ -257,7 +238,10 @@ impl Sidecar {
             open: shutdown.open(),
         });
         self.stage.send_replace(Stage::Draining);
-        let (limit, idle) = self.drain;
+        let Settings {
+            drain: (limit, idle),
+            ..
+        } = self.reloader.settings();
         let quiet = async {
             loop {
                 let begun = shutdown.begun();
@@ -431,10 +415,12 @@ fn keep_pool(ground: &Arc<Ground>, ended: &mpsc::Sender<&'static str>) {
 
 fn announce(live: &Live, world: &World, source: &Source, clock: &dyn Clock) {
     let snapshot = live.take();
-    world
-        .registry
-        .process()
-        .config_loaded(snapshot.generation(), snapshot.hash(), clock.wall());
+    world.registry.process().config_loaded(
+        snapshot.generation(),
+        snapshot.hash(),
+        &[],
+        clock.wall(),
+    );
     tell(ProcessEvent::ConfigLoaded {
         generation: snapshot.generation(),
         hash: snapshot.hash(),

@@ -86,5 +86,7 @@ pub const TENANTS_LABELLED: u32 = 1000;
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 /// `drain.idle`.
 pub const DRAIN_IDLE: Duration = Duration::from_secs(1);
+/// `reload.watch`.
+pub const RELOAD_WATCH: OnOff = OnOff::On;
 /// `reload.poll`.
 pub const RELOAD_POLL: OrOff<Duration> = OrOff::On(Duration::from_secs(2));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{self, SHA256};
@@ -20,6 +21,8 @@ const FILE_CAP: u64 = 16 << 20;
 const TOTAL_CAP: u64 = 256 << 20;
 /// Config files, the main one included; a [`Site`](super::Site) counts them in 16 bits.
 const FILES_CAP: usize = 60_000;
+/// open(2) does not wait; the same number on every Linux this is built for.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// Everything a load found. Usable only when [`Loaded::usable`] says so; `raw` is what could be read in any case.
 #[derive(Clone, Debug)]
@@ -44,6 +47,12 @@ impl Loaded {
         self.problems
             .iter()
             .all(|problem| problem.severity != Severity::Error)
+    }
+
+    /// Whether the main file says nothing at all, not even a comment.
+    pub fn is_blank(&self) -> bool {
+        let main = self.sources.texts().next();
+        main.is_none_or(|text| text.trim().is_empty())
     }
 }
 
@@ -119,11 +128,19 @@ impl Environment for System {
     }
 
     fn read(&self, path: &Path, cap: u64) -> Result<Vec<u8>, ReadError> {
-        // Looked at before it is opened: opening a pipe would wait for its writer.
+        // Looked at before it is opened: opening a device may do something, and opening a pipe would wait for its
+        // writer. It may be swapped for one in between, so the opening does not wait, and what was opened is looked at.
         if !std::fs::metadata(path).map_err(read_error)?.is_file() {
             return Err(ReadError::NotAFile);
         }
-        let file = std::fs::File::open(path).map_err(read_error)?;
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(path)
+            .map_err(read_error)?;
+        if !file.metadata().map_err(read_error)?.is_file() {
+            return Err(ReadError::NotAFile);
+        }
         let mut bytes = Vec::new();
         file.take(cap.saturating_add(1))
             .read_to_end(&mut bytes)

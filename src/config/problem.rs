@@ -193,4 +193,10 @@ out_codes! {
     /// The list was cut.
     More 23 "more problems"
         "Only the first problems are listed. Fix those, and check again.";
+    /// A file that will not change while the sidecar runs, whatever its original says.
+    Pinned 24 "will not update"
+        "The file is a mount of its own: a `subPath` of a Kubernetes volume, or a bind mount of one file. A mount keeps the file it was made with; editors, `mv` and Kubernetes put another file in its place, and the sidecar goes on reading the old one. Mount the directory instead.";
+    /// A reload that would forget everything.
+    Emptied 25 "config emptied"
+        "The main file is empty, and it was not before. At the start an empty file means all defaults; at a reload it is far more likely a file that is just being written, or a disk that is full, and taking it would forget every tenant and every rule. What ran goes on. To run on defaults, restart, or leave a comment in the file.";
 }

@@ -237,6 +237,8 @@ pub struct Drain {
 /// `[reload]`.
 #[derive(Clone, Debug, Default)]
 pub struct Reload {
+    /// Whether the kernel is asked to tell when a file changes.
+    pub watch: Option<Sited<OnOff>>,
     /// How often the files are looked at.
     pub poll: Option<Sited<OrOff<Duration>>>,
 }
@@ -291,7 +293,7 @@ defaulted!(Pool { idle_connections: u32 = IDLE_CONNECTIONS; });
 defaulted!(Log { format: LogFormat = LOG_FORMAT; requests: OnOff = LOG_REQUESTS; queue: u32 = LOG_QUEUE; });
 defaulted!(Metrics { tenants_labelled: u32 = TENANTS_LABELLED; });
 defaulted!(Drain { timeout: Duration = DRAIN_TIMEOUT; idle: Duration = DRAIN_IDLE; });
-defaulted!(Reload { poll: OrOff<Duration> = RELOAD_POLL; });
+defaulted!(Reload { watch: OnOff = RELOAD_WATCH; poll: OrOff<Duration> = RELOAD_POLL; });
 
 impl Listen {
     /// The addresses agents call; at least one.

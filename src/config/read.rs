@@ -379,6 +379,7 @@ fn process(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
     }
     if let Some(section) = top.sub(context, "reload") {
         raw.reload = Reload {
+            watch: section.get(context, "watch"),
             poll: section.get(context, "poll"),
         };
     }

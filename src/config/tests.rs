@@ -148,6 +148,9 @@ fn every_code_has_a_case_or_belongs_to_the_snapshot() {
         OutCode::IdentityImpossible,
         OutCode::ListenerExposed,
         OutCode::Ineffective,
+        // Only a machine, or a reload.
+        OutCode::Pinned,
+        OutCode::Emptied,
     ];
     let mut seen: BTreeSet<OutCode> = cases()
         .iter()
@@ -760,7 +763,7 @@ fn the_reference_means_the_defaults() {
                 raw.drain.timeout(),
                 raw.drain.idle()
             ),
-            format!("{:?}", raw.reload.poll()),
+            format!("{:?} {:?}", raw.reload.watch(), raw.reload.poll()),
         ]
     };
     assert_eq!(seen(&written), seen(&minimal));

@@ -108,15 +108,28 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
     }
 }
 
-/// Alive in any case; a log that cannot be written is no reason to end the process, but to be looked at.
+/// The process lives; and what does not hold is no reason to end it, but to be looked at.
 fn health(ground: &Ground) -> String {
-    match &ground.log {
+    let restart = ground.live.published().restart;
+    let restart = if restart.is_empty() {
+        String::new()
+    } else {
+        format!("restart needed for: {}\n", restart.join(", "))
+    };
+    let rejected = if ground.live.rejected().is_none() {
+        String::new()
+    } else {
+        let generation = ground.live.take().generation();
+        format!("the last configuration was rejected; generation {generation} runs on\n")
+    };
+    let log = match &ground.log {
         Some(log) if log.is_failing() => format!(
-            "ok\nthe log cannot be written; {} lines are lost so far\n",
+            "the log cannot be written; {} lines are lost so far\n",
             log.lost()
         ),
-        _ => "ok\n".to_owned(),
-    }
+        _ => String::new(),
+    };
+    format!("ok\n{log}{restart}{rejected}")
 }
 
 /// Whether the `Host` is one that no web page can make a browser take for its own (DNS rebinding).

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::units::Wall;
 
 /// Reads a file of at most `most` bytes. Pipes and `/dev/stdin` work too, so the size is not asked beforehand.
 pub fn read_capped(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
@@ -69,6 +70,19 @@ impl Fingerprint {
     /// when an entry comes or goes.
     pub fn take<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
         Self(paths.into_iter().map(|path| facts(path.as_ref())).collect())
+    }
+
+    /// Whether nothing was touched from that moment on, as far as the clock of file systems can tell: it may tick a
+    /// hundred times a second.
+    pub fn is_older_than(&self, moment: Wall) -> bool {
+        let last = moment.0.saturating_sub(20);
+        self.0.iter().flatten().all(|facts| {
+            let (seconds, nanos) = facts.changed;
+            let millis = seconds
+                .saturating_mul(1_000)
+                .saturating_add(nanos / 1_000_000);
+            u64::try_from(millis).is_ok_and(|millis| millis < last)
+        })
     }
 }
 

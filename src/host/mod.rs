@@ -8,10 +8,12 @@ pub mod files;
 pub mod hardening;
 pub mod ids;
 pub mod memory;
+pub mod mounts;
 pub mod net;
 pub mod proc;
 pub mod signals;
 pub mod tasks;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -26,4 +28,5 @@ pub use net::{
 };
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};
-pub use tasks::{AbortHandle, JoinError, JoinHandle, Runtime, spawn, thread};
+pub use tasks::{AbortHandle, JoinError, JoinHandle, Runtime, blocking, spawn, thread};
+pub use watch::Watcher;

@@ -28,7 +28,7 @@ where
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 /// Starts work that blocks its thread, on the pool of [`runtime`], and counts it under `name` until it ends. Nothing can
 /// call it off: whoever starts it bounds how often.
-pub(super) fn blocking<T: Send + 'static>(
+pub fn blocking<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -271,4 +272,12 @@ async fn signals_arrive_by_name() {
         assert_eq!(signals.next().await, signal);
     }
     assert_eq!(Signal::User2.as_str(), "SIGUSR2");
+}
+
+#[test]
+fn mount_points_are_read_with_their_escapes() {
+    let table = b"36 35 98:0 /mnt1 /etc/a\\040b rw,noatime master:1 - ext3 /dev/root rw\n37 35 0:1 / /x\\134y rw - tmpfs t rw\nshort\n";
+    let points = super::mounts::points(table);
+    assert_eq!(points, [Path::new("/etc/a b"), Path::new("/x\\y")]);
+    assert!(super::mounts::pinned(&["/proc/self/status".into(), "/nowhere".into()]).is_empty());
 }

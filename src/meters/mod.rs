@@ -25,7 +25,7 @@ use self::births::Births;
 use crate::host::ProcessFacts;
 use crate::units::TenantId;
 
-pub use process::{ConnectResult, ProcessMeters};
+pub use process::{ConnectResult, ProcessMeters, ReloadResult};
 pub use tenant::{Direction, Stock, TenantMeters};
 
 /// All meters of the process. One per process, shared; outlives every snapshot, so a reload resets nothing.

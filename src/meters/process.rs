@@ -13,9 +13,11 @@ use crate::units::Wall;
 /// The process plane's counters and gauges.
 pub struct ProcessMeters {
     generation: Gauge,
-    config_sha256: Mutex<String>,
+    config: Mutex<Config>,
     reload_successful: Gauge,
     reload_timestamp: Gauge,
+    reloads: [Counter; ReloadResult::ALL.len()],
+    watching: Gauge,
     snapshots: Gauge,
     connections: Gauge,
     connections_refused: Counter,
@@ -30,6 +32,40 @@ pub struct ProcessMeters {
     draining: Gauge,
     buffers: Gauge,
     observed: Observed,
+}
+
+/// What the config page lines show.
+#[derive(Clone, Default)]
+struct Config {
+    generation: u64,
+    sha256: String,
+    /// Keys that wait for a restart.
+    restart: Vec<&'static str>,
+}
+
+/// What came of reading the config again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// It runs.
+    Published,
+    /// It is what runs already.
+    Unchanged,
+    /// It has problems; what ran goes on.
+    Rejected,
+}
+
+impl ReloadResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Published, Self::Unchanged, Self::Rejected];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+        }
+    }
 }
 
 /// How an attempt to reach an upstream ended.
@@ -81,13 +117,19 @@ impl ProcessMeters {
             let result = Label::from_static_parts("result", result.as_str());
             births.counter(&UPSTREAM_CONNECTS, vec![result])
         };
+        let reloads = |result: ReloadResult| {
+            let result = Label::from_static_parts("result", result.as_str());
+            births.counter(&RELOADS, vec![result])
+        };
         let gauge = |family: &Family| births.gauge(family, Vec::new());
         let counter = |family: &Family| births.counter(family, Vec::new());
         Self {
             generation: gauge(&CONFIG_GENERATION),
-            config_sha256: Mutex::default(),
+            config: Mutex::default(),
             reload_successful: gauge(&RELOAD_SUCCESSFUL),
             reload_timestamp: gauge(&RELOAD_TIMESTAMP),
+            reloads: ReloadResult::ALL.map(reloads),
+            watching: gauge(&WATCHING),
             snapshots: gauge(&SNAPSHOTS),
             connections: gauge(&CONNECTIONS),
             connections_refused: counter(&CONNECTIONS_REFUSED),
@@ -105,22 +147,30 @@ impl ProcessMeters {
         }
     }
 
-    /// A config was loaded and is what runs; `sha256` is its hash in hex.
-    pub fn config_loaded(&self, generation: u64, sha256: &str, at: Wall) {
-        sha256.clone_into(&mut self.config_sha256());
+    /// A config was loaded and is what runs; `sha256` is its hash in hex, `restart` are the keys that do not hold
+    /// before a restart.
+    pub fn config_loaded(&self, generation: u64, sha256: &str, restart: &[&'static str], at: Wall) {
+        *self.config() = Config {
+            generation,
+            sha256: sha256.to_owned(),
+            restart: restart.to_vec(),
+        };
         self.generation.set(float(generation));
         self.reload_timestamp.set(Duration::from_millis(at.0));
         self.reload_successful.set(1);
     }
 
-    /// A config was rejected; what ran goes on.
-    pub fn config_rejected(&self) {
-        self.reload_successful.set(0);
+    /// The config was read again, with that result. `Unchanged` ends a rejection before it: the file says again what
+    /// runs.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.reloads[result as usize].increment(1);
+        let accepted = result != ReloadResult::Rejected;
+        self.reload_successful.set(u8::from(accepted));
     }
 
-    /// A reload found the file as it was; a rejection before it is over.
-    pub fn config_unchanged(&self) {
-        self.reload_successful.set(1);
+    /// Whether changes of the config's files are told by the kernel, or found by the poll alone.
+    pub fn watching(&self, told: bool) {
+        self.watching.set(u8::from(told));
     }
 
     /// A snapshot was compiled; pair with [`ProcessMeters::snapshot_gone`].
@@ -209,10 +259,20 @@ impl ProcessMeters {
 
     /// Writes the families that the recorder does not keep.
     pub(super) fn render(&self, page: &mut Page, facts: &ProcessFacts) {
-        let sha256 = self.config_sha256().clone();
-        if !sha256.is_empty() {
+        let config = self.config().clone();
+        if !config.sha256.is_empty() {
+            let generation = config.generation.to_string();
             page.family(&CONFIG_INFO);
-            page.sample(&[("sha256", &sha256)], 1);
+            page.sample(
+                &[("generation", &generation), ("sha256", &config.sha256)],
+                1,
+            );
+            if !config.restart.is_empty() {
+                page.family(&RESTART_PENDING);
+            }
+            for key in config.restart {
+                page.sample(&[("key", key)], 1);
+            }
         }
         if let Some(time) = facts.cpu {
             page.family(&CPU_SECONDS);
@@ -220,10 +280,8 @@ impl ProcessMeters {
         }
     }
 
-    fn config_sha256(&self) -> MutexGuard<'_, String> {
-        self.config_sha256
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,11 +332,13 @@ impl Observed {
 }
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 22] = [
+pub(super) const FAMILIES: [&Family; 24] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
     &RELOAD_TIMESTAMP,
+    &RELOADS,
+    &WATCHING,
     &SNAPSHOTS,
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
@@ -310,8 +370,16 @@ const RELOAD_SUCCESSFUL: Family = Family::gauge(
     "1 if the last config read was accepted, 0 if it was rejected and the one before it still runs.",
 );
 const RELOAD_TIMESTAMP: Family = Family::gauge(
-    "outrigger_config_last_reload_timestamp_seconds",
+    "outrigger_config_last_reload_success_timestamp_seconds",
     "When the config that runs was loaded.",
+);
+const RELOADS: Family = Family::counter(
+    "outrigger_config_reloads_total",
+    "Times the config was read again because it had changed or somebody asked, by result.",
+);
+const WATCHING: Family = Family::gauge(
+    "outrigger_config_watching",
+    "1 if the kernel tells when a file of the config changes, 0 if only the poll finds it.",
 );
 const SNAPSHOTS: Family = Family::gauge(
     "outrigger_snapshots_alive",
@@ -376,7 +444,11 @@ const STARTED: Family = Family::gauge(
 
 const CONFIG_INFO: Family = Family::gauge(
     "outrigger_config_info",
-    "The hash of the config that runs; always 1.",
+    "The generation and the hash of the config that runs; always 1.",
+);
+const RESTART_PENDING: Family = Family::gauge(
+    "outrigger_config_restart_pending",
+    "Keys whose new value is read at start only and waits for a restart; always 1.",
 );
 const CPU_SECONDS: Family = Family::counter(
     "process_cpu_seconds_total",

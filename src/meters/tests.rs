@@ -11,7 +11,9 @@ use crate::units::{Code, Counted, Ending, Endpoint, Usage, Wall};
 fn the_page_of_a_small_world() {
     let registry = Registry::new("0.1.0", 10);
     let process = registry.process();
-    process.config_loaded(3, "ab12", Wall(1_700_000_000_250));
+    process.config_loaded(3, "ab12", &["listen.proxy"], Wall(1_700_000_000_250));
+    process.reloaded(ReloadResult::Unchanged);
+    process.watching(true);
     process.snapshot_born();
     process.connection_opened();
     process.connection_opened();
@@ -65,9 +67,13 @@ fn the_page_of_a_small_world() {
 
 const EXPECTED: &str = r#"outrigger_build_info{version="0.1.0"} 1
 outrigger_config_generation 3
-outrigger_config_info{sha256="ab12"} 1
+outrigger_config_info{generation="3",sha256="ab12"} 1
+outrigger_config_restart_pending{key="listen.proxy"} 1
 outrigger_config_last_reload_successful 1
-outrigger_config_last_reload_timestamp_seconds 1700000000.25
+outrigger_config_last_reload_success_timestamp_seconds 1700000000.25
+outrigger_config_reloads_total{result="published"} 0
+outrigger_config_reloads_total{result="unchanged"} 1
+outrigger_config_watching 1
 outrigger_snapshots_alive 1
 outrigger_connections_open 1
 outrigger_connections_refused_total 0
@@ -347,14 +353,17 @@ fn facts_that_go_away_do_not_stay_on_the_page() {
 #[test]
 fn only_the_config_that_runs_is_on_the_page() {
     let registry = Registry::new("0", 10);
-    registry.process().config_loaded(1, "aa", Wall(1_000));
-    registry.process().config_loaded(2, "bb", Wall(2_000));
+    registry.process().config_loaded(1, "aa", &[], Wall(1_000));
+    registry.process().config_loaded(2, "bb", &[], Wall(2_000));
     let page = registry.render(&ProcessFacts::default());
     let infos: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("outrigger_config_info"))
         .collect();
-    assert_eq!(infos, ["outrigger_config_info{sha256=\"bb\"} 1"]);
+    assert_eq!(
+        infos,
+        ["outrigger_config_info{generation=\"2\",sha256=\"bb\"} 1"]
+    );
 }
 
 /// A stray macro anywhere must reach no page: handles come from births alone.
@@ -373,14 +382,14 @@ fn the_recorder_is_not_global() {
 fn a_rejected_config_shows_and_the_next_good_one_heals() {
     let registry = Registry::new("0", 10);
     let line = |value: u8| format!("outrigger_config_last_reload_successful {value}\n");
-    registry.process().config_loaded(1, "aa", Wall(1_000));
-    registry.process().config_rejected();
+    registry.process().config_loaded(1, "aa", &[], Wall(1_000));
+    registry.process().reloaded(ReloadResult::Rejected);
     let page = registry.render(&ProcessFacts::default());
     assert!(
         page.contains(&line(0)) && page.contains("outrigger_config_generation 1\n"),
         "{page}"
     );
-    registry.process().config_unchanged();
+    registry.process().reloaded(ReloadResult::Unchanged);
     assert!(registry.render(&ProcessFacts::default()).contains(&line(1)));
 }
 
@@ -390,11 +399,11 @@ fn label_values_are_escaped() {
     let registry = Registry::new("a\"b\\c\nd", 10);
     registry
         .process()
-        .config_loaded(1, "a\"b\\c\nd", Wall(1_000));
+        .config_loaded(1, "a\"b\\c\nd", &[], Wall(1_000));
     let page = registry.render(&ProcessFacts::default());
     for line in [
         "outrigger_build_info{version=\"a\\\"b\\\\c\\nd\"} 1\n",
-        "outrigger_config_info{sha256=\"a\\\"b\\\\c\\nd\"} 1\n",
+        "outrigger_config_info{generation=\"1\",sha256=\"a\\\"b\\\\c\\nd\"} 1\n",
     ] {
         assert!(page.contains(line), "{line}{page}");
     }

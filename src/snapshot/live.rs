@@ -16,6 +16,10 @@ pub struct Live {
     generation: AtomicU64,
     rejected: Mutex<Option<Rejected>>,
     published: Mutex<Published>,
+    /// What some trip may still be using. Kept here, so that the last trip to end does not free a whole generation
+    /// on the thread that serves the others; there are never more than trips open.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
+    watch: Mutex<WatchState>,
 }
 
 /// A hold on a snapshot. Cloning it counts on a line of this thread's, not on the snapshot's own, which every request
@@ -43,11 +47,25 @@ impl std::ops::Deref for Held {
     }
 }
 
-/// When the running snapshot was published.
-#[derive(Clone, Copy, Debug)]
+/// Whether the kernel tells when a file of the configuration changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WatchState {
+    /// It is not asked to.
+    #[default]
+    Off,
+    /// It does.
+    On,
+    /// It was asked and cannot, for that reason.
+    Failed(String),
+}
+
+/// When the running snapshot was published, and what of its configuration does not hold yet.
+#[derive(Clone, Debug)]
 pub struct Published {
     /// When, on the wall.
     pub at: Wall,
+    /// Keys that are read at start only, and that say something else now.
+    pub restart: Vec<&'static str>,
 }
 
 /// A configuration that was not taken.
@@ -67,7 +85,12 @@ impl Live {
             generation: AtomicU64::new(snapshot.generation),
             current: Sharded::new(|| ArcSwap::from_pointee(Arc::clone(&snapshot))),
             rejected: Mutex::new(None),
-            published: Mutex::new(Published { at: wall }),
+            published: Mutex::new(Published {
+                at: wall,
+                restart: Vec::new(),
+            }),
+            retired: Mutex::default(),
+            watch: Mutex::default(),
         })
     }
 
@@ -83,9 +106,17 @@ impl Live {
             .saturating_add(1)
     }
 
-    /// Makes a compiled snapshot the current one. Limits change size in place; nothing spent is forgotten.
-    pub fn publish(&self, compiled: Compiled, now: Boot, wall: Wall) -> Arc<Snapshot> {
+    /// Makes a compiled snapshot the current one. Limits change size in place; nothing spent is forgotten. `restart`
+    /// are the keys of which it holds a value that waits for a restart.
+    pub fn publish(
+        &self,
+        compiled: Compiled,
+        restart: Vec<&'static str>,
+        now: Boot,
+        wall: Wall,
+    ) -> Arc<Snapshot> {
         let snapshot = compiled.adopt(now);
+        let old = self.take().to_owner();
         for place in self.current.iter() {
             place.store(Arc::new(Arc::clone(&snapshot)));
         }
@@ -93,14 +124,49 @@ impl Live {
         *self
             .published
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Published { at: wall };
+            .unwrap_or_else(PoisonError::into_inner) = Published { at: wall, restart };
+        self.retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(old);
+        self.sweep();
         snapshot
+    }
+
+    /// Frees the generations that no trip uses any more, on the caller's thread. Returns how many are left.
+    pub fn sweep(&self) -> usize {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody can take one that is not current any more, so a count of one stays one.
+        let unused = retired.extract_if(.., |old| Arc::strong_count(old) == 1);
+        let unused: Vec<_> = unused.collect();
+        let left = retired.len();
+        drop(retired);
+        drop(unused);
+        left
     }
 
     /// Notes that a configuration was rejected. What runs goes on running.
     pub fn reject(&self, problems: String, wall: Wall) {
         let rejected = Some(Rejected { at: wall, problems });
         *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = rejected;
+    }
+
+    /// Notes that the files say again what runs.
+    pub fn accept(&self) {
+        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Notes whether changes are told.
+    pub fn set_watch(&self, state: WatchState) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Whether changes are told.
+    pub fn watch(&self) -> WatchState {
+        self.watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The last rejected configuration, if nothing was published since.
@@ -113,9 +179,9 @@ impl Live {
 
     /// When the running snapshot was published.
     pub fn published(&self) -> Published {
-        *self
-            .published
+        self.published
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

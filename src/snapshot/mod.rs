@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use accounts::Accounts;
 pub use compile::{Compiled, Overlay, World, compile};
 pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
-pub use live::{Held, Live, Published, Rejected};
+pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
 pub use policy::{ModelRules, OpenList, Origin, Policy, Rule, Ruled};
 pub use tenant::{Standing, Tenant};

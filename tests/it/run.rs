@@ -303,3 +303,28 @@ async fn of_several_tenants_one_must_be_named() {
         "nobody is called so: {refused:?}"
     );
 }
+
+#[tokio::test]
+async fn a_changed_configuration_holds_for_a_running_agent_which_is_told_nothing() {
+    let home = home();
+    let file = home.path().join("outrigger.toml");
+    let text = |rule: &str, queue: u32| {
+        format!(
+            "[reload]\npoll = \"off\"\n[listen]\nproxy = \"127.0.0.1:{queue}\"\n[upstreams.openai]\ndialect = \"openai\"\n\
+             url = \"http://127.0.0.1:9\"\n[tenants.acme]\npolicy = \"p\"\n[policies.p]\n{rule}\n"
+        )
+    };
+    std::fs::write(&file, text("models.allow = [\"m\"]", 1)).expect("a file");
+    let agent = Agent::start(&home, &["--simulate"], "read line; exit 3").await;
+    let status = async || agent.ask(&agent.key, PLAIN).await.answer().await.0[9..12].to_owned();
+    assert_eq!(status().await, "200");
+    // The address written there is not this sidecar's, and nothing waits for a restart.
+    std::fs::write(&file, text("models.deny = [\"m\"]", 2)).expect("a file");
+    within("the new rule", async { while status().await != "403" {} }).await;
+    std::fs::write(&file, "listen = 1").expect("a file");
+    std::fs::write(&file, text("models.allow = [\"m\"]", 3)).expect("a file");
+    within("the old rule", async { while status().await != "200" {} }).await;
+    let (code, said) = agent.end().await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(!said.contains("restart"), "{said}");
+}

@@ -15,10 +15,37 @@ use crate::stage::{Caller, until, within};
 
 /// The program under test, with nothing of the environment that it would look at.
 pub(crate) fn outrigger(home: &Path) -> Command {
-    // The long tests are for the program as it is released.
-    let program = std::env::var_os("OUTRIGGER_UNDER_TEST");
+    bare(Command::new(program()), home)
+}
+
+/// The same behind a shell that does something first, in user and mount namespaces of its own, where it is root.
+/// None, said aloud, where the machine does not allow that.
+pub(crate) fn outrigger_behind(script: &str, home: &Path) -> Option<Command> {
+    let shell = ["--user", "--map-root-user", "--mount", "sh", "-ec"];
+    let allowed = std::process::Command::new("unshare")
+        .args(shell)
+        .arg("true")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !allowed {
+        eprintln!("SKIPPED: no user namespaces here (`unshare --user --mount`)");
+        return None;
+    }
+    let mut command = bare(Command::new("unshare"), home);
+    command
+        .args(shell)
+        .arg(format!("{script}\nexec \"$0\" \"$@\""));
+    command.arg(program());
+    Some(command)
+}
+
+/// The long tests are for the program as it is released.
+fn program() -> std::ffi::OsString {
     let built = env!("CARGO_BIN_EXE_outrigger");
-    let mut command = Command::new(program.unwrap_or_else(|| built.into()));
+    std::env::var_os("OUTRIGGER_UNDER_TEST").unwrap_or_else(|| built.into())
+}
+
+fn bare(mut command: Command, home: &Path) -> Command {
     for name in [
         "OUTRIGGER_CONFIG",
         "STATE_DIRECTORY",
@@ -59,9 +86,16 @@ impl Served {
     pub(crate) async fn start_with(config: &str, variables: &[(&str, &Path)]) -> Self {
         let home = TempDir::new().expect("a directory");
         std::fs::write(home.path().join("outrigger.toml"), config).expect("a file");
+        let mut command = outrigger(home.path());
+        command.envs(variables.iter().copied());
+        Self::start_in(home, command).await
+    }
+
+    /// Starts that command as a `serve` in a home that has an `outrigger.toml`.
+    pub(crate) async fn start_in(home: TempDir, mut command: Command) -> Self {
         let log = home.path().join("log");
         let ready = home.path().join("ready");
-        let mut child = outrigger(home.path())
+        let mut child = command
             .args([
                 "serve",
                 "--config",
@@ -71,7 +105,6 @@ impl Served {
                 "--ready-file",
                 "ready",
             ])
-            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()
@@ -142,6 +175,22 @@ impl Served {
             .send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
             .await;
         caller.answer().await
+    }
+
+    /// Waits until a page of its metrics has all of these lines.
+    pub(crate) async fn shows(&self, lines: &[&str]) -> String {
+        within(&format!("{lines:?}"), async {
+            loop {
+                let page = self.page("/metrics").await.1;
+                if lines
+                    .iter()
+                    .all(|line| page.contains(&format!("\n{line}\n")))
+                {
+                    return page;
+                }
+            }
+        })
+        .await
     }
 
     /// `outrigger ctl` on its socket.

@@ -552,6 +552,14 @@ const PROCESS: &[Key] = &[
         "The agent's own shutdown may still call a model; a short quiet time means that it is done.",
     ),
     key(
+        "reload.watch",
+        Kind::Word(OnOff::WORDS),
+        is(Value::Text(d::RELOAD_WATCH.as_str())),
+        "",
+        "whether the kernel is asked to tell when a file changes: `on` or `off`",
+        "A change is then taken a quarter of a second after the last write, wherever it was made: in the file, by a link that is swapped, by a directory that is replaced.",
+    ),
+    key(
         "reload.poll",
         Kind::DurationOrOff(Duration::from_millis(10), DAY),
         is(match d::RELOAD_POLL {
@@ -560,6 +568,6 @@ const PROCESS: &[Key] = &[
         }),
         "",
         "how often the files are looked at for changes; or `off`",
-        "Mounted volumes change without a signal. SIGHUP reloads in any case, and a file with an error changes nothing.",
+        "Network file systems and mounts change without the kernel telling. SIGHUP reloads in any case, and a file with an error changes nothing.",
     ),
 ];
