@@ -174,7 +174,7 @@ impl MeteredBody {
         if let Some(Live { mut run, line }) = self.live.take() {
             run.delivered(self.ready.iter().map(Bytes::len).sum::<usize>() + passing);
             run.ends(Ending::Complete);
-            line.put_back();
+            line.put_back(run.ground().dialer.pool());
         }
     }
 

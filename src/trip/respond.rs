@@ -42,7 +42,7 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
     let body = if is_bodiless(&method, parts.status) || body.is_end_stream() {
         let mut run = run;
         run.ends(Ending::Complete);
-        line.put_back();
+        line.put_back(run.ground().dialer.pool());
         OutBody::Empty
     } else {
         OutBody::Metered(Box::new(MeteredBody::new(

@@ -63,7 +63,7 @@ where
         drop(open);
     });
     let keep = pass.upstream().patience.idle;
-    Ok(Line::new(sender, pass.key().clone(), keep, pool))
+    Ok(Line::new(sender, pass.key().clone(), keep))
 }
 
 async fn shared<S>(

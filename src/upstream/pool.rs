@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 
+use super::front::Front;
 use super::http2::Session;
 use super::shelf::{Idle, Shared, Shelf};
 use super::{Alarm, RequestBody};
@@ -16,7 +17,9 @@ use crate::units::Clock;
 
 /// The connections that may be used again.
 pub struct Pool {
+    front: Front,
     shelf: Mutex<Shelf>,
+    /// How many idle connections the shelf holds at most; the front has room for the rest.
     cap: usize,
     clock: Arc<dyn Clock>,
     meters: Arc<Registry>,
@@ -38,7 +41,6 @@ struct Alone {
     sender: SendRequest<RequestBody>,
     key: PoolKey,
     keep: Duration,
-    pool: Arc<Pool>,
 }
 
 /// A place on a connection of HTTP/2; given back when dropped.
@@ -57,20 +59,23 @@ pub(super) enum Sender<'a> {
 }
 
 impl Line {
-    pub(super) fn new(
-        sender: SendRequest<RequestBody>,
-        key: PoolKey,
-        keep: Duration,
-        pool: &Arc<Pool>,
-    ) -> Self {
+    pub(super) fn new(sender: SendRequest<RequestBody>, key: PoolKey, keep: Duration) -> Self {
         Self {
             alarm: Alarm::default(),
-            way: Way::Alone(Alone {
-                sender,
-                key,
-                keep,
-                pool: Arc::clone(pool),
-            }),
+            way: Way::Alone(Alone { sender, key, keep }),
+        }
+    }
+
+    fn again(key: PoolKey, idle: Idle) -> Self {
+        let Idle {
+            sender,
+            until: _,
+            keep,
+            alarm,
+        } = idle;
+        Self {
+            way: Way::Alone(Alone { sender, key, keep }),
+            alarm,
         }
     }
 
@@ -96,19 +101,14 @@ impl Line {
     }
 
     /// Gives the connection back after an answer that ended cleanly.
-    pub fn put_back(self) {
+    pub fn put_back(self, pool: &Pool) {
         let Self { way, alarm } = self;
         // A seat needs no more than to be left.
         let Way::Alone(alone) = way else { return };
         if alone.sender.is_closed() {
             return;
         }
-        let Alone {
-            sender,
-            key,
-            keep,
-            pool,
-        } = alone;
+        let Alone { sender, key, keep } = alone;
         let until = pool.clock.boot().after(keep);
         pool.put(
             key,
@@ -130,9 +130,11 @@ impl Drop for Seat {
 
 impl Pool {
     pub(super) fn new(cap: usize, clock: Arc<dyn Clock>, meters: Arc<Registry>) -> Arc<Self> {
+        let front = Front::new(cap);
         Arc::new(Self {
+            cap: cap - front.room(),
+            front,
             shelf: Mutex::default(),
-            cap,
             clock,
             meters,
         })
@@ -145,6 +147,9 @@ impl Pool {
         key: &PoolKey,
         shunned: Option<&Arc<Session>>,
     ) -> Option<Line> {
+        if let Some((key, idle)) = self.front.take(key) {
+            return Some(Line::again(key, idle));
+        }
         let (found, seat) = self.change(|shelf| {
             let found = shelf.take(key);
             let seat = if found.is_none() {
@@ -157,15 +162,9 @@ impl Pool {
         if let Some(session) = seat {
             return Some(self.seated(session, key));
         }
-        found.map(|idle| Line {
-            way: Way::Alone(Alone {
-                sender: idle.sender,
-                key: key.clone(),
-                keep: idle.keep,
-                pool: Arc::clone(self),
-            }),
-            alarm: idle.alarm,
-        })
+        let found = found.map(|idle| (key.clone(), idle));
+        let (key, idle) = found.or_else(|| self.front.steal(key))?;
+        Some(Line::again(key, idle))
     }
 
     fn seated(self: &Arc<Self>, session: Arc<Session>, key: &PoolKey) -> Line {
@@ -222,6 +221,9 @@ impl Pool {
     }
 
     fn put(&self, key: PoolKey, idle: Idle) {
+        let Some((key, idle)) = self.front.put(key, idle) else {
+            return;
+        };
         let evicted = self.change(|shelf| {
             let evicted = if shelf.count() >= self.cap {
                 shelf.evict()
@@ -239,7 +241,10 @@ impl Pool {
     /// Closes what has been idle for too long, or was closed by the other side. Called every second or so.
     pub fn sweep(&self) {
         let now = self.clock.boot();
-        let gone = self.change(|shelf| shelf.expire(now));
+        let gone = (
+            self.front.expire(now),
+            self.change(|shelf| shelf.expire(now)),
+        );
         drop(gone);
     }
 
@@ -255,10 +260,7 @@ impl Pool {
 
     /// How many connections are idle.
     pub fn idle(&self) -> usize {
-        self.shelf
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .count()
+        self.front.count() + self.change(|shelf| shelf.count())
     }
 }
 

@@ -29,6 +29,13 @@ pub(super) struct Idle {
     pub(super) alarm: Alarm,
 }
 
+impl Idle {
+    /// Whether it has been idle for too long, or the other side closed it.
+    pub(super) fn is_over(&self, now: Boot) -> bool {
+        self.until <= now || self.sender.is_closed()
+    }
+}
+
 /// The connections of HTTP/2 of one key. That there is one at all remembers that the origin speaks it.
 #[derive(Default)]
 struct Group {
@@ -160,7 +167,7 @@ impl Shelf {
     pub(super) fn expire(&mut self, now: Boot) -> Vec<Gone> {
         let mut gone = Vec::new();
         self.idle.retain(|_, stack| {
-            let over = |idle: &mut Idle| idle.until <= now || idle.sender.is_closed();
+            let over = |idle: &mut Idle| idle.is_over(now);
             gone.extend(stack.extract_if(.., over).map(Gone::Idle));
             !stack.is_empty()
         });

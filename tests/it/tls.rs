@@ -240,7 +240,7 @@ async fn authorities_are_read_again_and_old_connections_left() {
     let upstream = Upstream::bind().await;
     let added = format!("http = \"1.1\"\nca = \"${{file:{}}}\"", ca.display());
     std::fs::write(&path, config(upstream.at, &added)).expect("a file");
-    let mut stage = Stage::with(upstream, Source::File(path));
+    let stage = Stage::with(upstream, Source::File(path));
     let acceptor = acceptor("private.pem", &[]);
     let mut caller = ask(&stage, "key-acme").await;
     let mut first = accept(&stage.upstream, &acceptor).await;
