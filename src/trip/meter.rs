@@ -59,6 +59,8 @@ pub struct MeteredBody {
     patience: Duration,
     /// When the silence becomes too long; `None` while something comes.
     deadline: Option<Instant>,
+    /// The answer is to be broken off as soon as what came of it has left.
+    abort: Option<BodyAbort>,
 }
 
 struct Live {
@@ -88,6 +90,7 @@ impl MeteredBody {
             id,
             patience,
             deadline: None,
+            abort: None,
         }
     }
 
@@ -97,7 +100,7 @@ impl MeteredBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         let caught = catch_unwind(AssertUnwindSafe(|| self.poll_next(cx)));
-        caught.unwrap_or_else(|_payload| self.broken(&panicked_at()))
+        caught.unwrap_or_else(|_payload| self.broken(cx, &panicked_at()))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
@@ -106,10 +109,11 @@ impl MeteredBody {
                 return Poll::Ready(Some(Ok(self.deliver(bytes))));
             }
             let Some(live) = &self.live else {
-                return Poll::Ready(None);
+                return Poll::Ready(self.abort.take().map(Err));
             };
             if live.run.ground().shutdown.is_cutting() {
                 return self.cut(
+                    cx,
                     Code::Draining,
                     Ending::Drained,
                     "the sidecar is shutting down",
@@ -131,13 +135,13 @@ impl MeteredBody {
                     }
                 },
                 Poll::Ready(Some(Err(fault))) => {
-                    return self.cut(fault.code(), Ending::UpstreamFailed, fault.text());
+                    return self.cut(cx, fault.code(), Ending::UpstreamFailed, fault.text());
                 }
                 Poll::Ready(None) => self.complete(0),
                 Poll::Pending if self.is_patient(cx) => return Poll::Pending,
                 Poll::Pending => {
                     let what = "the upstream went silent in the middle of its answer";
-                    return self.cut(Code::UpstreamTimeout, Ending::UpstreamFailed, what);
+                    return self.cut(cx, Code::UpstreamTimeout, Ending::UpstreamFailed, what);
                 }
             }
         }
@@ -190,6 +194,7 @@ impl MeteredBody {
     /// event would only fill up what is missing.
     fn cut(
         &mut self,
+        cx: &mut Context<'_>,
         cause: Code,
         ending: Ending,
         what: &'static str,
@@ -202,7 +207,10 @@ impl MeteredBody {
         let says_so = run.is_event_stream() && !declared;
         let upstream = run.upstream().filter(|_| says_so);
         let Some(dialect) = upstream.map(|upstream| upstream.dialect) else {
-            return Poll::Ready(Some(Err(BodyAbort(what))));
+            // hyper throws away what it has not flushed, the head included, and flushes when nothing more is there.
+            self.abort = Some(BodyAbort(what));
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         };
         let id = run.spine().id();
         let event = error_body::cut(dialect, run.endpoint(), Code::Cut, what, id, run.events());
@@ -211,12 +219,16 @@ impl MeteredBody {
     }
 
     /// What a panic leaves behind is not touched again: nothing but the end of the answer goes out.
-    fn broken(&mut self, at: &str) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
+    fn broken(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: &str,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         const WHAT: &str = "an error inside Outrigger ended this answer";
         self.ready.clear();
         tell_panic(self.door.ground(), self.id, "answer", at);
         if self.live.is_some() {
-            return self.cut(Code::Internal, Ending::Broken, WHAT);
+            return self.cut(cx, Code::Internal, Ending::Broken, WHAT);
         }
         Poll::Ready(Some(Err(BodyAbort(WHAT))))
     }
@@ -253,7 +265,9 @@ impl Body for OutBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
-            Self::Metered(body) => body.live.is_none() && body.ready.is_empty(),
+            Self::Metered(body) => {
+                body.live.is_none() && body.ready.is_empty() && body.abort.is_none()
+            }
         }
     }
 

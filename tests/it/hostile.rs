@@ -8,11 +8,14 @@
     reason = "threads stand in for other processes, and tables of cases are long"
 )]
 
+mod answers;
 mod bodies;
 mod doors;
 mod escapes;
 mod heads;
 mod house;
+mod liar;
+mod requests;
 mod secrets;
 mod spoofs;
 mod upstreams;

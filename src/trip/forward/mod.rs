@@ -57,6 +57,9 @@ pub(super) async fn forward(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Broken("the upstream switched protocols unasked").into());
     }
+    if !is_framed_clearly(response.headers()) {
+        return Err(Fault::Broken("the upstream framed its answer in an unclear way").into());
+    }
     let meter = meter(&response, upstream.dialect, endpoint);
     run.answered(&response, meter);
     let filter = (hides_usage && run.is_metered_stream()).then(Box::<UsageChunkFilter>::default);
@@ -66,6 +69,20 @@ pub(super) async fn forward(
         filter,
         method,
         patience: upstream.patience.between_bytes,
+    })
+}
+
+/// Whether an answer's length is told in one way: a coding is `chunked` and nothing else, a length is one number (RFC 9112
+/// §6). The HTTP library passes the bytes of another coding on as the content, and a list of equal lengths as it stands.
+fn is_framed_clearly(headers: &HeaderMap) -> bool {
+    let only = |name: header::HeaderName, is_fine: fn(&[u8]) -> bool| {
+        let mut values = headers.get_all(name).iter();
+        values.next().is_none_or(|value| is_fine(value.as_bytes())) && values.next().is_none()
+    };
+    only(header::CONTENT_LENGTH, |length| {
+        length.iter().all(u8::is_ascii_digit)
+    }) && only(header::TRANSFER_ENCODING, |coding| {
+        coding.eq_ignore_ascii_case(b"chunked")
     })
 }
 

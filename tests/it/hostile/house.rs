@@ -499,6 +499,23 @@ impl Trial {
         }
     }
 
+    /// The request must be refused, with whatever code; where the connection must be closed, what follows is never looked at.
+    pub(super) fn refuses_somehow(&mut self, name: &str, bytes: &[u8], after: After) {
+        let before = self.house.upstream.count();
+        let reply = self.house.send(bytes);
+        self.cases += 1;
+        let closes = after == After::Either || reply.field("connection") == Some("close");
+        let ours = reply.field("outrigger-code").is_some() && reply.extra.is_empty() && closes;
+        if !(400..=505).contains(&reply.status) || !ours || self.house.upstream.count() != before {
+            self.failures.push(format!(
+                "{name}: not refused: {} {} {}",
+                reply.head,
+                reply.body,
+                reply.extra.escape_ascii()
+            ));
+        }
+    }
+
     /// The request must pass; what the upstream saw of it, if it did.
     pub(super) fn passes(&mut self, name: &str, bytes: &[u8]) -> Option<(Seen, Reply)> {
         let before = self.house.upstream.count();
@@ -555,6 +572,11 @@ fn is_shaped(reply: &Reply, code: &str, shape: Shape) -> Result<(), String> {
     } else {
         Err(format!("not in the shape of {shape:?}"))
     }
+}
+
+/// What stands between the bars: cases, as few lines as they fit in.
+pub(super) fn table(cases: &'static str) -> Vec<&'static str> {
+    cases.split('¦').collect()
 }
 
 /// A well-formed request with a JSON body.
