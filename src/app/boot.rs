@@ -110,6 +110,8 @@ pub struct Boot {
     pub head_timeout: Duration,
     /// Time without a request.
     pub idle_timeout: Duration,
+    /// Time without a byte taken by a caller.
+    pub write_timeout: Duration,
     /// Connections at once.
     pub connections: u32,
     /// Bytes of request bodies held at once.
@@ -141,6 +143,7 @@ impl Boot {
             head_bytes: listen.head_bytes(),
             head_timeout: listen.head_timeout(),
             idle_timeout: listen.idle_timeout(),
+            write_timeout: listen.write_timeout(),
             connections: listen.connections(),
             buffers: buffers(raw),
             pool: raw.pool.idle_connections(),
@@ -177,6 +180,10 @@ impl Boot {
             (
                 "listen.idle_timeout",
                 self.idle_timeout != newer.idle_timeout,
+            ),
+            (
+                "listen.write_timeout",
+                self.write_timeout != newer.write_timeout,
             ),
             ("listen.connections", self.connections != newer.connections),
             ("memory.buffers", self.buffers != newer.buffers),

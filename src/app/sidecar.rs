@@ -16,7 +16,7 @@ use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, lab
 use super::vital::Vital;
 use crate::config::values::OnOff;
 use crate::config::{Loaded, render};
-use crate::edge::{self, AdminCall, Doorway, Ready, Stage};
+use crate::edge::{self, AdminCall, Doorway, Patience, Ready, Stage};
 use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
@@ -175,8 +175,11 @@ impl Prepared {
         let doorway = Doorway::new(
             Arc::clone(&ground),
             usize::try_from(boot.head_bytes).unwrap_or(usize::MAX),
-            boot.head_timeout,
-            boot.idle_timeout,
+            Patience {
+                head: boot.head_timeout,
+                idle: boot.idle_timeout,
+                write: boot.write_timeout,
+            },
             usize::try_from(world.accounts.connections()).unwrap_or(usize::MAX),
         );
         let (stage, _) = watch::channel(Stage::Open);

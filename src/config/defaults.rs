@@ -28,6 +28,8 @@ pub const HEAD_BYTES: u64 = 64 * KIB;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// `listen.idle_timeout`.
 pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// `listen.write_timeout`.
+pub const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 /// `listen.connections`.
 pub const CONNECTIONS: u32 = 4096;
 /// `identity.accept`.

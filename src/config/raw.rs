@@ -60,6 +60,8 @@ pub struct Listen {
     pub head_timeout: Option<Sited<Duration>>,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Option<Sited<Duration>>,
+    /// How long a caller may take nothing of its answer.
+    pub write_timeout: Option<Sited<Duration>>,
     /// How many connections at once.
     pub connections: Option<Sited<u32>>,
 }
@@ -264,6 +266,7 @@ defaulted!(Listen {
     head_bytes: u64 = HEAD_BYTES;
     head_timeout: Duration = HEAD_TIMEOUT;
     idle_timeout: Duration = IDLE_TIMEOUT;
+    write_timeout: Duration = WRITE_TIMEOUT;
     connections: u32 = CONNECTIONS;
 });
 

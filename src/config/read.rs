@@ -107,6 +107,7 @@ fn listen(context: &mut Context<'_>, section: &Section<'_>) -> Listen {
         head_bytes: section.get(context, "head_bytes"),
         head_timeout: section.get(context, "head_timeout"),
         idle_timeout: section.get(context, "idle_timeout"),
+        write_timeout: section.get(context, "write_timeout"),
         connections: section.get(context, "connections"),
     }
 }

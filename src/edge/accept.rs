@@ -42,19 +42,17 @@ pub struct Doorway {
 }
 
 impl Doorway {
-    /// Bounds for heads and connections: bytes and time of a head, time without a request, connections at once.
+    /// Bounds for heads and connections: bytes of a head, what is waited for and how long, connections at once.
     pub fn new(
         ground: Arc<Ground>,
         head_bytes: usize,
-        head: Duration,
-        idle: Duration,
+        patience: Patience,
         cap: usize,
     ) -> Arc<Self> {
         let limits = Limits {
             head_bytes,
             ..Limits::DEFAULT
         };
-        let patience = Patience { head, idle };
         Arc::new(Self {
             ground,
             limits,

@@ -11,21 +11,43 @@ use tokio::sync::watch;
 
 use super::accept::{Doorway, Stage};
 use super::guard::Guarded;
+use super::h2::http2;
 use crate::trip::{Door, serve};
 
 /// What the HTTP library may buffer of a connection at least.
 const HEAD_BUFFER: usize = 400 * 1024;
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. Its first bytes decide: the preface of HTTP/2 (RFC 9113 §3.4), or anything else.
 pub(super) async fn connection<S>(
     stream: S,
     door: Arc<Door>,
     doorway: Arc<Doorway>,
-    mut stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<Stage>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(&door));
+    let other = http1(stream, &door, &doorway, stage.clone()).await;
+    if let Some((stream, came)) = other {
+        // Boxed, since most connections never need the room.
+        Box::pin(http2(stream, came, &door, &doorway, stage)).await;
+    }
+    if let Some(why) = door.severed() {
+        doorway.ground.registry.process().severed(why);
+    }
+}
+
+/// Serves HTTP/1.1; gives back the socket and what came, if it is HTTP/2.
+async fn http1<S>(
+    stream: S,
+    door: &Arc<Door>,
+    doorway: &Doorway,
+    mut stage: watch::Receiver<Stage>,
+) -> Option<(S, Vec<u8>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(door));
+    let door = Arc::clone(door);
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
         async move { Ok::<_, Infallible>(serve(door, request).await) }
@@ -34,24 +56,24 @@ pub(super) async fn connection<S>(
     let keep_alive = *stage.borrow_and_update() == Stage::Open;
     // The guard's limit is the one that counts: the library must never refuse a head by itself.
     let buffer = doorway.limits.head_bytes.max(HEAD_BUFFER) + HEAD_BUFFER / 8;
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .keep_alive(keep_alive)
         .max_buf_size(buffer)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(guarded), service);
-    let mut connection = std::pin::pin!(connection);
     loop {
         tokio::select! {
             biased;
             // Its errors are endings of trips, recorded there, or a client that left between two requests.
-            _ = connection.as_mut() => return,
+            _ = &mut connection => break,
             changed = stage.changed() => {
                 if changed.is_err() {
-                    return;
+                    return None;
                 }
                 // Draining: no further request. Cutting: the poll that follows lets the running answer see it.
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
         }
     }
+    connection.into_parts().io.into_inner().into_http2()
 }

@@ -12,17 +12,21 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::stall::Stall;
 use crate::trip::{Door, HeadFault, MARKER};
 use crate::units::Code;
+use crate::wire::frames::PREFACE;
 use crate::wire::head::{Fault, Guard, Limits, State};
 
 /// How long a connection may make the sidecar wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub struct Patience {
     /// For a head, from its first byte to its last.
-    pub(super) head: Duration,
+    pub head: Duration,
     /// Without a request.
-    pub(super) idle: Duration,
+    pub idle: Duration,
+    /// For a caller that takes nothing of what is written.
+    pub write: Duration,
 }
 
 /// A guarded socket.
@@ -46,6 +50,7 @@ pub(super) struct Guarded<S> {
     in_body: bool,
     /// What may still be read and thrown away while closing; `None` before the close.
     linger: Option<usize>,
+    stall: Stall,
 }
 
 /// How much may be held of what is sent behind a request that is being answered.
@@ -67,6 +72,8 @@ enum Fate {
     Deaf,
     /// It has been idle for too long: the next read says so.
     Ended,
+    /// It speaks HTTP/2: the next read ends what reads HTTP/1.1.
+    Http2,
 }
 
 impl<S> Guarded<S> {
@@ -85,7 +92,13 @@ impl<S> Guarded<S> {
             stirred: false,
             in_body: false,
             linger: None,
+            stall: Stall::new(patience.write),
         }
+    }
+
+    /// The socket and what it has sent, if the connection has turned out to be HTTP/2.
+    pub(super) fn into_http2(self) -> Option<(S, Vec<u8>)> {
+        (self.fate == Fate::Http2).then_some((self.inner, self.held))
     }
 
     /// Looks at bytes just read into `buf` after `before`; keeps back what may not go on yet.
@@ -103,10 +116,29 @@ impl<S> Guarded<S> {
                 self.in_body = progress.state == State::InBody;
                 buf.set_filled(before + progress.release);
             }
+            Err(_) if self.may_be_http2(fresh) => {
+                self.held.extend_from_slice(fresh);
+                buf.set_filled(before);
+                self.alarm_at(Instant::now() + self.patience.head);
+                self.note_http2();
+            }
             Err(fault) => {
                 buf.set_filled(before + fault.release);
                 self.condemn(&fault);
             }
+        }
+    }
+
+    /// Whether a connection that is not HTTP/1.1 began as HTTP/2 does (RFC 9113 §3.4), so far as it has come.
+    #[cold]
+    fn may_be_http2(&self, came: &[u8]) -> bool {
+        let first = &came[..came.len().min(PREFACE.len())];
+        self.guard.is_at_start() && PREFACE.starts_with(first)
+    }
+
+    fn note_http2(&mut self) {
+        if self.held.len() >= PREFACE.len() {
+            self.fate = Fate::Http2;
         }
     }
 
@@ -122,6 +154,7 @@ impl<S> Guarded<S> {
                     self.alarm_at(Instant::now() + self.patience.head);
                 }
             }
+            Err(_) if self.may_be_http2(&self.held) => self.note_http2(),
             Err(fault) => {
                 self.release.extend(self.held.drain(..fault.release));
                 self.held = Vec::new();
@@ -276,7 +309,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::InvalidData)));
                 }
                 Fate::Deaf => return Poll::Pending,
-                Fate::Ended => return Poll::Ready(Ok(())),
+                Fate::Ended | Fate::Http2 => return Poll::Ready(Ok(())),
             }
             if this.queued {
                 if this.door.wake_after(this.guard.messages(), cx.waker()) {
@@ -319,7 +352,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.stirred = true;
-        Pin::new(&mut this.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.stall.judge(cx, &this.door, written)
     }
 
     fn poll_write_vectored(
@@ -329,7 +363,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.stirred = true;
-        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.stall.judge(cx, &this.door, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -342,6 +377,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.fate == Fate::Http2 {
+            // Only the reader of HTTP/1.1 is at its end.
+            return Poll::Ready(Ok(()));
+        }
         let left = if let Some(left) = this.linger {
             left
         } else {

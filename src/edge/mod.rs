@@ -5,10 +5,15 @@ mod accept;
 mod admin;
 mod conn;
 mod crowd;
+mod frames;
 mod guard;
+mod h2;
 mod page;
+mod stall;
+mod stream;
 mod telemetry;
 
 pub use accept::{Doorway, Stage, listen};
 pub use admin::{AdminCall, AdminReply, AdminVerb, admin};
+pub use guard::Patience;
 pub use telemetry::{Ready, telemetry};

@@ -8,7 +8,7 @@ use metrics::{Counter, Gauge, Label};
 use super::births::{Births, Family, float};
 use super::text::Page;
 use crate::host::ProcessFacts;
-use crate::units::Wall;
+use crate::units::{Code, Wall};
 
 /// The process plane's counters and gauges.
 pub struct ProcessMeters {
@@ -24,6 +24,7 @@ pub struct ProcessMeters {
     connections_evicted: Counter,
     accept_rests: Counter,
     log_lost: Counter,
+    severed: [Counter; SEVERED.len()],
     upstream_open: Gauge,
     upstream_idle: Gauge,
     connects: [Counter; ConnectResult::ALL.len()],
@@ -123,6 +124,10 @@ impl ProcessMeters {
         };
         let gauge = |family: &Family| births.gauge(family, Vec::new());
         let counter = |family: &Family| births.counter(family, Vec::new());
+        let severed = |why: Code| {
+            let reason = Label::from_static_parts("reason", why.as_str());
+            births.counter(&CALLERS_SEVERED, vec![reason])
+        };
         Self {
             generation: gauge(&CONFIG_GENERATION),
             config: Mutex::default(),
@@ -136,6 +141,7 @@ impl ProcessMeters {
             connections_evicted: counter(&CONNECTIONS_EVICTED),
             accept_rests: counter(&ACCEPT_RESTS),
             log_lost: counter(&LOG_LOST),
+            severed: SEVERED.map(severed),
             upstream_open: gauge(&UPSTREAM_OPEN),
             upstream_idle: gauge(&UPSTREAM_IDLE),
             connects: ConnectResult::ALL.map(connects),
@@ -211,6 +217,14 @@ impl ProcessMeters {
     /// So many lines of the log could not be written since the start.
     pub fn log_lost(&self, lines: u64) {
         self.log_lost.absolute(lines);
+    }
+
+    /// A connection of a caller, or a stream of one, was broken off for this reason.
+    pub fn severed(&self, why: Code) {
+        let place = SEVERED.iter().position(|known| *known == why);
+        if let Some(counter) = place.and_then(|place| self.severed.get(place)) {
+            counter.increment(1);
+        }
     }
 
     /// A connection to an upstream is open; pair with [`ProcessMeters::upstream_closed`].
@@ -331,8 +345,16 @@ impl Observed {
     }
 }
 
+/// Why the sidecar breaks callers off.
+const SEVERED: [Code; 4] = [
+    Code::CallerStalled,
+    Code::ConnectionFlooded,
+    Code::HeadTimeout,
+    Code::Draining,
+];
+
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 24] = [
+pub(super) const FAMILIES: [&Family; 25] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
@@ -345,6 +367,7 @@ pub(super) const FAMILIES: [&Family; 24] = [
     &CONNECTIONS_EVICTED,
     &ACCEPT_RESTS,
     &LOG_LOST,
+    &CALLERS_SEVERED,
     &UPSTREAM_OPEN,
     &UPSTREAM_IDLE,
     &UPSTREAM_CONNECTS,
@@ -401,6 +424,10 @@ const ACCEPT_RESTS: Family = Family::counter(
 const LOG_LOST: Family = Family::counter(
     "outrigger_log_lost_total",
     "Lines of the log that could not be written.",
+);
+const CALLERS_SEVERED: Family = Family::counter(
+    "outrigger_callers_severed_total",
+    "Connections of callers, and streams of HTTP/2, that the sidecar broke off, by reason.",
 );
 const UPSTREAM_OPEN: Family = Family::gauge(
     "outrigger_upstream_connections_open",

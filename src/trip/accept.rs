@@ -5,7 +5,7 @@
 mod busy;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use busy::Busy;
@@ -18,9 +18,13 @@ use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
 use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
 
-/// One client connection, as its trips see it.
+/// One client connection, as its trips see it; or one stream of an HTTP/2 connection, which is a trip's own.
 pub struct Door {
     ground: Arc<Ground>,
+    /// The connection, where this is one of its streams.
+    connection: Option<Arc<Self>>,
+    /// Why the sidecar itself broke it off.
+    severed: OnceLock<Code>,
     fault: Mutex<Option<HeadFault>>,
     busy: Busy,
     begun: AtomicU64,
@@ -47,9 +51,13 @@ pub struct HeadFault {
 /// `host` through (RFC 9112 §3.2).
 pub const MARKER: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 
-/// The guard runs ahead of the trips: the fault it holds may belong to a later request, or to this one's body.
+/// The guard runs ahead of the trips: the fault it holds may belong to a later request, or to this one's body. A
+/// stream of HTTP/2 is one request, and its fault that request's.
 fn is_marker(parts: &Parts) -> bool {
-    parts.version == Version::HTTP_11 && !parts.headers.contains_key(header::HOST)
+    match parts.version {
+        Version::HTTP_11 => !parts.headers.contains_key(header::HOST),
+        version => version == Version::HTTP_2,
+    }
 }
 
 impl Door {
@@ -57,6 +65,8 @@ impl Door {
     pub fn new(ground: Arc<Ground>) -> Self {
         Self {
             ground,
+            connection: None,
+            severed: OnceLock::new(),
             fault: Mutex::default(),
             busy: Busy::default(),
             begun: AtomicU64::default(),
@@ -67,10 +77,34 @@ impl Door {
         }
     }
 
+    /// A stream of this connection.
+    pub fn stream_of(connection: &Arc<Self>) -> Self {
+        Self {
+            connection: Some(Arc::clone(connection)),
+            ..Self::new(Arc::clone(&connection.ground))
+        }
+    }
+
     /// What all trips share. Trips reach it through their connection's door: its count of owners is changed by all
     /// threads, a door's mostly by one.
     pub fn ground(&self) -> &Arc<Ground> {
         &self.ground
+    }
+
+    /// The sidecar breaks the connection, or this stream of it, off; the first reason stays.
+    pub fn sever(&self, why: Code) {
+        let _ = self.severed.set(why);
+    }
+
+    /// Why it was broken off by the sidecar, if it was.
+    pub fn severed(&self) -> Option<Code> {
+        let own = self.severed.get().copied();
+        own.or_else(|| self.connection.as_ref()?.severed())
+    }
+
+    /// How many trips have begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Notes the guard's verdict on this connection; the first one stays.
@@ -86,7 +120,10 @@ impl Door {
 
     /// Whether it has been made to leave. Once a trip has entered, the answer stays.
     pub(super) fn is_leaving(&self) -> bool {
-        self.busy.is_leaving()
+        let connection = self.connection.as_ref();
+        connection
+            .map_or(&self.busy, |door| &door.busy)
+            .is_leaving()
     }
 
     /// Names its owner, for comparisons; zero before the first request.
@@ -96,6 +133,9 @@ impl Door {
 
     /// The connection is this tenant's from now on, unless the tenant has as many as it may have: so many that is.
     pub(super) fn belongs_to(&self, account: &Arc<Account>) -> Result<(), u32> {
+        if let Some(connection) = &self.connection {
+            return connection.belongs_to(account);
+        }
         // The seat keeps the account alive, so no other can have its address.
         if self.owner() == Arc::as_ptr(account).addr() {
             return Ok(());
@@ -118,6 +158,9 @@ impl Door {
     pub(super) fn enter(&self) {
         self.busy.enter();
         self.begun.fetch_add(1, Ordering::Relaxed);
+        if let Some(connection) = &self.connection {
+            connection.enter();
+        }
     }
 
     pub(super) fn leave(&self) {
@@ -129,6 +172,9 @@ impl Door {
             .take();
         if let Some(waits) = waits {
             waits.wake();
+        }
+        if let Some(connection) = &self.connection {
+            connection.leave();
         }
     }
 
@@ -144,6 +190,9 @@ impl Door {
 
     /// The digest of a credential shown on this connection; worked out once for as long as it stays the same.
     pub(super) fn digest(&self, secret: &[u8]) -> KeyDigest {
+        if let Some(connection) = &self.connection {
+            return connection.digest(secret);
+        }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((last, digest)) = &*shown
             && last.expose().as_bytes() == secret
@@ -246,7 +295,12 @@ pub(super) fn seems(snapshot: &Snapshot, parts: &Parts) -> (Option<Dialect>, End
 
 /// Who may knock: no page that rebinds DNS, no page of another origin, no tunnel.
 fn check_door(snapshot: &Snapshot, parts: &Parts) -> Result<(), Refusal> {
-    if parts.method == Method::CONNECT || parts.headers.contains_key(header::UPGRADE) {
+    let upgrades = parts.headers.get_all(header::UPGRADE);
+    // `h2c` is offered by some clients with every first request, and is nothing any more (RFC 9113 §3.1): it is ignored.
+    let upgrades = upgrades
+        .iter()
+        .any(|to| !to.as_bytes().eq_ignore_ascii_case(b"h2c"));
+    if parts.method == Method::CONNECT || upgrades {
         let text = "tunnels and protocol upgrades are not carried here";
         return Err(Refusal::new(Code::UpgradeDenied, text).closing());
     }

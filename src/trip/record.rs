@@ -412,7 +412,7 @@ impl Drop for Run {
                 self.fails(Code::Internal, Ending::Broken);
             }
         }
-        let ending = *self.ending.get_or_insert(Ending::CallerGone);
+        let ending = self.ending.unwrap_or_else(|| self.given_up());
         self.waited();
         let usage = self.usage();
         if let Some(hold) = &mut self.hold {
@@ -449,6 +449,17 @@ impl Drop for Run {
 }
 
 impl Run {
+    /// How a trip ends that nobody ended: the caller hung up, or the sidecar hung up on it.
+    #[cold]
+    fn given_up(&mut self) -> Ending {
+        let Some(cause) = self.door.severed() else {
+            return Ending::CallerGone;
+        };
+        self.code = Some(Code::Cut);
+        self.cause = Some(cause);
+        Ending::CutOff
+    }
+
     /// The members of the request line.
     fn facts(&self, line: &mut Line<'_>, ending: Ending, usage: Option<Counted<Usage>>) {
         line.word("endpoint", self.endpoint.as_str());

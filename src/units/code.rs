@@ -124,6 +124,10 @@ codes! {
     Overloaded "overloaded" 503 Operator true;
     /// The sidecar is shutting down.
     Draining "draining" 503 Operator true;
+    /// The caller took nothing of its answer for as long as `listen.write_timeout` allows.
+    CallerStalled "caller-stalled" 408 Tenant false;
+    /// An HTTP/2 connection sent far more than its requests need: resets, pings, settings, empty frames.
+    ConnectionFlooded "connection-flooded" 429 Tenant false;
     /// A running answer was stopped by the sidecar (in mid-stream).
     Cut "cut" 503 Operator false;
     /// A bug of Outrigger; its detail is in the process log only.

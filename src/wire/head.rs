@@ -12,11 +12,13 @@ use crate::units::Code;
 pub(super) mod field;
 #[doc(hidden)]
 pub mod fuzz;
+mod list;
 mod request_line;
 #[cfg(test)]
 mod tests;
 
 use field::{Field, Seen};
+pub use list::{ListFault, check_list};
 
 /// The bounds of a request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +228,14 @@ impl Guard {
     /// How many messages have ended.
     pub const fn messages(&self) -> u64 {
         self.messages
+    }
+
+    /// Whether nothing was released so far: what came is the beginning of the connection.
+    pub const fn is_at_start(&self) -> bool {
+        match &self.phase {
+            Phase::Head(head) => self.messages == 0 && !head.skipped,
+            Phase::Counted(_) | Phase::Chunked(_) => false,
+        }
     }
 
     /// Whether a message has just ended, and nothing of the next one was looked at.

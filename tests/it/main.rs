@@ -17,6 +17,8 @@ mod examples;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod h2;
+#[cfg(test)]
 mod h2out;
 #[cfg(test)]
 mod hostile;

@@ -215,6 +215,14 @@ const LISTEN: &[Key] = &[
         "Longer than the client's own pool keeps it, so that the client closes first and no request meets a closing connection.",
     ),
     key(
+        "listen.write_timeout",
+        Kind::Duration(MS, DAY),
+        is(Value::Duration(d::WRITE_TIMEOUT)),
+        "",
+        "how long a caller may take nothing of an answer that waits for it",
+        "A caller that has stopped reading keeps a slot of its tenant and a connection to the provider. Long enough for an agent that stands in a debugger; the trip ends as `cut-off` with the cause `caller-stalled`.",
+    ),
+    key(
         "listen.connections",
         Kind::Count(1, MANY),
         is(Value::Count(d::CONNECTIONS as u64)),

@@ -74,7 +74,7 @@ fn split_space(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The four forms of RFC 9112 §3.2, each only where it belongs.
-fn check_target(method: &[u8], target: &[u8]) -> Result<(), Broken> {
+pub(super) fn check_target(method: &[u8], target: &[u8]) -> Result<(), Broken> {
     if method == b"CONNECT" {
         let fine = is_authority(target, true);
         return if fine {

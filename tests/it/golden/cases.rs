@@ -137,6 +137,7 @@ cases! {
     stamp_provider_embeddings
     stamp_provider_openai
     target_absolute
+    upgrade_h2c_ignored
     upstream_404
     upstream_429
     upstream_500
