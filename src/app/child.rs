@@ -102,18 +102,21 @@ fn bypass(own: Vec<(String, String)>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether a text is the credential of an upstream, under whatever name it lies in the environment.
+/// Whether a text is the credential of an upstream or a tenant, under whatever name it lies in the environment.
 fn holds_credential(snapshot: &Snapshot, text: &str) -> bool {
-    snapshot
+    let shared = snapshot
         .upstreams()
         .iter()
-        .filter_map(|upstream| upstream.credential.as_ref())
-        .any(|key| match key {
-            Credential::Bearer(value) => {
-                value.as_bytes().strip_prefix(b"Bearer ") == Some(text.as_bytes())
-            }
-            Credential::ApiKey(value) => value.as_bytes() == text.as_bytes(),
-        })
+        .filter_map(|upstream| upstream.credential.as_ref());
+    let own = snapshot
+        .tenants()
+        .flat_map(|tenant| tenant.own_credentials());
+    shared.chain(own).any(|key| match key {
+        Credential::Bearer(value) => {
+            value.as_bytes().strip_prefix(b"Bearer ") == Some(text.as_bytes())
+        }
+        Credential::ApiKey(value) => value.as_bytes() == text.as_bytes(),
+    })
 }
 
 /// Runs the child to its end, hands signals on, drains, and says in one line what was used.

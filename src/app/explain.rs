@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::json;
 
 use super::Error;
-use crate::snapshot::{Snapshot, Upstream};
+use crate::snapshot::{Snapshot, Upstream, Whose};
 use crate::trip::Refusal;
 use crate::trip::decide::{Asker, Verdict, endpoint, judge};
 use crate::trip::route::choose;
@@ -68,11 +68,10 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<(String, bool
         upstream.region.as_deref().unwrap_or("undeclared")
     );
     let _ = writeln!(out, "endpoint   {}", classified.endpoint);
-    let asker = Asker {
-        tenant: tenant.id(),
-        policy: tenant.policy(),
-        shared: snapshot.is_shared(),
-    };
+    if tenant.key_to(upstream).whose == Whose::Own {
+        let _ = writeln!(out, "credential the tenant's own");
+    }
+    let asker = Asker::of(snapshot, tenant, upstream);
     let verdict = match Governed::of(upstream.dialect, classified.endpoint) {
         None => endpoint(&asker, classified.endpoint, classified.path).map(|()| Verdict::default()),
         Some(governed) => read(governed, question)

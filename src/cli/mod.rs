@@ -3,6 +3,7 @@
 
 mod args;
 mod ctl;
+mod providers;
 mod topic;
 mod verbs;
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::args::{self, CheckFormat, KeysVerb};
+use super::providers::{is_set, missing_keys, run_defaults};
 use crate::app::{
     self, Error, Logging, Options, Sidecar, Source, Verbosity, child_environment, control, find,
     run_child, simulator, simulator_rules,
@@ -74,46 +75,13 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// What `run` works with when nothing is configured: both providers, under the keys of the environment. The
-/// text names the variables; their values never stand in it.
-fn run_defaults() -> String {
-    [
-        ("openai", "https://api.openai.com", "OPENAI_API_KEY"),
-        (
-            "anthropic",
-            "https://api.anthropic.com",
-            "ANTHROPIC_API_KEY",
-        ),
-    ]
-    .map(|(name, url, variable)| {
-        let key = match std::env::var_os(variable).filter(|value| !value.is_empty()) {
-            Some(_) => format!("key = \"${{env:{variable}}}\"\n"),
-            None => String::new(),
-        };
-        format!("[upstreams.{name}]\ndialect = \"{name}\"\nurl = \"{url}\"\n{key}")
-    })
-    .concat()
-}
-
-/// Said when no provider's key can go along: the provider's own answer would name a key nobody gave it.
-fn missing_keys() -> Option<&'static str> {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let none = !["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
-        .into_iter()
-        .any(is_set);
-    none.then_some(
-        "hint: neither `OPENAI_API_KEY` nor `ANTHROPIC_API_KEY` is set, so the providers will answer 401; \
-         set one, or try `--simulate`",
-    )
-}
-
 pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
     watch_panics();
     let mut hint = None;
     let source = match find(run.config.config.as_deref())? {
         Source::Text(..) => {
-            hint = (!run.simulate).then(missing_keys).flatten();
-            Source::Text("built in", run_defaults())
+            hint = (!run.simulate).then(|| missing_keys(is_set)).flatten();
+            Source::Text("built in", run_defaults(is_set))
         }
         file @ Source::File(_) => file,
     };

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    HttpVersion, ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage,
-    Trust,
+    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof,
+    Stamp, StreamUsage, Trust,
 };
+use crate::units::Dialect;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -36,6 +37,13 @@ pub const CONNECTIONS: u32 = 4096;
 pub const ACCEPT: &[Proof] = &[Proof::Fixed];
 /// `identity.tenant`, and the tenant when there is no `[identity]`.
 pub const FIXED_TENANT: &str = "default";
+/// `upstreams.*.key_header`, by dialect.
+pub const fn key_header(dialect: Dialect) -> KeyHeader {
+    match dialect {
+        Dialect::OpenAi => KeyHeader::Authorization,
+        Dialect::Anthropic => KeyHeader::XApiKey,
+    }
+}
 /// `upstreams.*.stamp`.
 pub const STAMP: Stamp = Stamp::None;
 /// `upstreams.*.trust`.
@@ -58,6 +66,8 @@ pub const MODELS_ALLOW: &str = "*";
 pub const BACKGROUND: Permission = Permission::Deny;
 /// `policies.*.references`.
 pub const REFERENCES: Permission = Permission::Deny;
+/// `policies.*.credentials`.
+pub const CREDENTIALS: Credentials = Credentials::Any;
 /// `policies.*.stream_usage`.
 pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
 /// `policies.*.body`.

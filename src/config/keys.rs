@@ -68,6 +68,8 @@ pub enum Kind {
     Texts(Grammar),
     /// Patterns to model names.
     Rewrites,
+    /// Credentials by upstream.
+    Secrets,
 }
 
 /// The grammar of a text.
@@ -210,7 +212,7 @@ impl Key {
     /// What to show as a value: the default, or the example.
     pub fn shown_value(&self) -> String {
         self.default_toml().unwrap_or_else(|| match self.kind {
-            Kind::Count(..) => self.example.to_owned(),
+            Kind::Count(..) | Kind::Secrets => self.example.to_owned(),
             Kind::Texts(_) | Kind::Words(_) | Kind::WordsOrAll(_) => {
                 format!("[\"{}\"]", self.example)
             }
@@ -248,6 +250,7 @@ impl Kind {
             Self::Secret | Self::Text(_) => "a text",
             Self::Texts(_) => "a list of texts",
             Self::Rewrites => "a table of `\"pattern\" = \"model\"`",
+            Self::Secrets => "a table of `upstream = \"credential\"`",
         }
     }
 
@@ -268,7 +271,8 @@ impl Kind {
             | Self::Secret
             | Self::Text(_)
             | Self::Texts(_)
-            | Self::Rewrites => None,
+            | Self::Rewrites
+            | Self::Secrets => None,
         }
     }
 }

@@ -31,7 +31,7 @@ const PLAIN: [&str; 4] = [
 pub(super) fn hides(key: &Key) -> bool {
     matches!(
         key.kind,
-        Kind::Secret | Kind::Url | Kind::Texts(Grammar::KeyHash)
+        Kind::Secret | Kind::Secrets | Kind::Url | Kind::Texts(Grammar::KeyHash)
     )
 }
 
@@ -39,7 +39,7 @@ pub(super) fn hides(key: &Key) -> bool {
 pub(super) fn known(sources: &mut Sources, key: &Key, text: &str, site: Site) {
     // A reference is not the secret; its default is.
     let reference = text.starts_with("${") && text.ends_with('}') && !text.contains(":-");
-    let hidden = (key.kind == Kind::Secret && !reference)
+    let hidden = (matches!(key.kind, Kind::Secret | Kind::Secrets) && !reference)
         || (key.kind == Kind::Texts(Grammar::KeyHash) && parse::key_hash(text).is_err())
         || (key.kind == Kind::Url && text.contains(['@', '?']));
     if hidden {

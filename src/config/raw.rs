@@ -9,9 +9,9 @@ use crate::units::{Dialect, Endpoint, Secret, TenantId, UpstreamName};
 use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
-    AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
-    OrOff, Pem, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust,
-    UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
+    ListenAddress, LogFormat, OnOff, OrOff, Pem, Permission, PolicyName, Proof, Rate, Region,
+    Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -90,6 +90,8 @@ pub struct Upstream {
     pub region: Option<Sited<Region>>,
     /// The credential it is called with; absent = the agent's own.
     pub key: Option<Sited<Secret>>,
+    /// The header that carries it.
+    pub key_header: Option<Sited<KeyHeader>>,
     /// How the tenant is named to it.
     pub stamp: Option<Sited<Stamp>>,
     /// Whether it may see trace headers.
@@ -127,6 +129,8 @@ pub struct Policy {
     pub background: Option<Sited<Permission>>,
     /// References to state kept at the provider.
     pub references: Option<Sited<Permission>>,
+    /// Whose credentials may be shown.
+    pub credentials: Option<Sited<Credentials>>,
     /// Whether usage is asked for in streams.
     pub stream_usage: Option<Sited<StreamUsage>>,
     /// Bytes of a request body.
@@ -191,6 +195,8 @@ pub struct Tenant {
     pub policy: Option<Sited<PolicyName>>,
     /// Hashes of its virtual keys.
     pub keys: Option<Sited<Vec<Sited<KeyHash>>>>,
+    /// Its own credentials, by upstream, in the order written.
+    pub credentials: Option<Sited<Vec<OwnCredential>>>,
     /// Its own limits, over the policy's.
     pub limits: Limits,
 }
@@ -200,6 +206,15 @@ pub struct Tenant {
 pub struct Memory {
     /// Bytes of request bodies.
     pub buffers: Option<Sited<u64>>,
+}
+
+/// One line of `credentials`.
+#[derive(Clone, Debug)]
+pub struct OwnCredential {
+    /// For which upstream.
+    pub upstream: Sited<UpstreamName>,
+    /// The credential.
+    pub key: Sited<Secret>,
 }
 
 /// `[pool]`: connections to upstreams.
@@ -282,6 +297,7 @@ defaulted!(Upstream {
 defaulted!(Policy {
     background: Permission = BACKGROUND;
     references: Permission = REFERENCES;
+    credentials: Credentials = CREDENTIALS;
     stream_usage: StreamUsage = STREAM_USAGE;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;
@@ -332,6 +348,14 @@ impl Identity {
 }
 
 impl Upstream {
+    /// The header that carries the credential: the usual one of the dialect, unless written.
+    pub fn key_header(&self) -> KeyHeader {
+        or(
+            self.key_header.as_ref(),
+            defaults::key_header(self.dialect.value),
+        )
+    }
+
     /// How long a connection may wait in the pool: shorter without TLS, since plain servers close early.
     pub fn idle(&self) -> Duration {
         let default = if self.url.value.tls() {

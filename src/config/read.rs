@@ -157,6 +157,7 @@ fn upstream(
     let url = section.require(context, "url");
     let region = section.get(context, "region");
     let key = section.get(context, "key");
+    let key_header = section.get(context, "key_header");
     let stamp = section.get(context, "stamp");
     let trust = section.get(context, "trust");
     let http = section.get(context, "http");
@@ -172,6 +173,7 @@ fn upstream(
         url: url?,
         region,
         key,
+        key_header,
         stamp,
         trust,
         http,
@@ -232,6 +234,7 @@ fn policy(
         upstreams_allow: upstreams.and_then(|section| section.get(context, "allow")),
         background: section.get(context, "background"),
         references: section.get(context, "references"),
+        credentials: section.get(context, "credentials"),
         stream_usage: section.get(context, "stream_usage"),
         body: section.get(context, "body"),
         body_timeout: section.get(context, "body_timeout"),
@@ -275,11 +278,13 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
             .filter(|_| first(context, &mut names.tenants, &name, "tenant"));
         let policy = section.get(context, "policy");
         let keys = section.get(context, "keys");
+        let credentials = section.get(context, "credentials");
         let limits = limits(context, &section);
         raw.tenants.extend(id.map(|id| Tenant {
             id,
             policy,
             keys,
+            credentials,
             limits,
         }));
     }

@@ -175,7 +175,8 @@ fn takes(key: &Key) -> String {
         | Kind::Secret
         | Kind::Text(_)
         | Kind::Texts(_)
-        | Kind::Rewrites => kind.to_owned(),
+        | Kind::Rewrites
+        | Kind::Secrets => kind.to_owned(),
     }
 }
 

@@ -99,7 +99,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Secret => json!({ "type": "string", "minLength": 1 }),
         Kind::Text(grammar) => self::grammar(grammar),
         Kind::Texts(grammar) => list(&self::grammar(grammar)),
-        Kind::Rewrites => {
+        Kind::Rewrites | Kind::Secrets => {
             json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
         }
     }

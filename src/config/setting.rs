@@ -7,14 +7,14 @@ use super::keys::{self, Key, Kind};
 use super::node::Node;
 use super::parse::{self, Flaw};
 use super::problem::OutCode;
-use super::raw::Rewrite;
+use super::raw::{OwnCredential, Rewrite};
 use super::section::{Context, Section};
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AdminAddress, AnyOr, Glob, HostName, HttpVersion, KeyHash, ListenAddress, LogFormat, OnOff,
-    OrOff, Pem, Permission, PolicyName, Proof, Rate, Region, Stamp, StreamUsage, Trust,
-    UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
+    ListenAddress, LogFormat, OnOff, OrOff, Pem, Permission, PolicyName, Proof, Rate, Region,
+    Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -177,6 +177,30 @@ impl Setting for Vec<Rewrite> {
     }
 }
 
+/// `credentials`: a table of secrets by upstream.
+impl Setting for Vec<OwnCredential> {
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {
+        let mut credentials = Self::new();
+        for (name, entry) in node.entries(context)? {
+            let upstream = name.value.parse::<UpstreamName>();
+            if upstream.is_err() {
+                entry.reject(
+                    context,
+                    OutCode::BadName,
+                    "expected an upstream's name on the left",
+                    "",
+                );
+            }
+            let key = Secret::read(&entry, context);
+            if let (Ok(upstream), Some(key)) = (upstream, key) {
+                let upstream = Sited::new(upstream, name.site);
+                credentials.push(OwnCredential { upstream, key });
+            }
+        }
+        Some(Sited::new(credentials, node.site))
+    }
+}
+
 impl Setting for Secret {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {
         let secret = node.parsed(context, |text| {
@@ -279,7 +303,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(HttpVersion LogFormat OnOff Permission Proof Stamp StreamUsage Trust);
+worded!(Credentials HttpVersion KeyHeader LogFormat OnOff Permission Proof Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

@@ -72,6 +72,20 @@ words! {
         /// Passed.
         Allow "allow",
     }
+    /// Whose credentials a tenant's requests may show (`policies.*.credentials`).
+    Credentials {
+        /// The tenant's own where it has one, else the upstream's, else the agent's.
+        Any "any",
+        /// The tenant's own, or the request is refused.
+        Own "own",
+    }
+    /// The header that carries an upstream's credential (`upstreams.*.key_header`).
+    KeyHeader {
+        /// `authorization: Bearer …`.
+        Authorization "authorization",
+        /// `x-api-key: …`.
+        XApiKey "x-api-key",
+    }
     /// What happens to streams that do not ask for usage (`policies.*.stream_usage`).
     StreamUsage {
         /// It is asked for, and taken out of the answer again.

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod compile;
+mod credential;
 mod identity;
 mod live;
 mod pattern;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use accounts::Accounts;
 pub use compile::{Compiled, Overlay, World, compile};
+pub use credential::{KeyTo, Whose};
 pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
@@ -24,6 +26,7 @@ pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
 
+use crate::config::values::{Credentials, Stamp};
 use crate::meters::Registry;
 use crate::units::{Dialect, TenantId};
 use identity::Identity;
@@ -83,6 +86,10 @@ pub enum NoRoute {
     Upstream(Arc<Rule>),
     /// Its region is not among those the tenant may use.
     Region(Arc<Rule>),
+    /// The tenant has no credential of its own for it, and must have one.
+    Credential(Arc<Rule>),
+    /// It is told a pseudonym, which is made under a credential, and there is none for this tenant.
+    Nameless,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -117,9 +124,10 @@ impl Snapshot {
         self.tenants.values()
     }
 
-    /// Whether several tenants share the upstreams' credentials.
-    pub fn is_shared(&self) -> bool {
-        self.tenants.len() > 1
+    /// Whether what `tenant` shows to `upstream` may be shown by other tenants as well. The upstream's own credential
+    /// counts as everybody's, and so does what agents bring, which nobody compares.
+    pub fn is_shared(&self, tenant: &Tenant, upstream: &Upstream) -> bool {
+        self.tenants.len() > 1 && !tenant.key_to(upstream).exclusive
     }
 
     /// The upstream of that first path segment.
@@ -183,6 +191,14 @@ impl Snapshot {
             if !inside {
                 return Err(NoRoute::Region(Arc::clone(&regions.rule)));
             }
+        }
+        let own = &policy.credentials;
+        let key = tenant.key_to(upstream);
+        if own.value == Credentials::Own && key.whose != Whose::Own {
+            return Err(NoRoute::Credential(Arc::clone(&own.rule)));
+        }
+        if upstream.stamp == Stamp::Provider && key.credential.is_none() {
+            return Err(NoRoute::Nameless);
         }
         Ok(Route {
             upstream: Arc::clone(upstream),

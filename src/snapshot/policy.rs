@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pattern;
-use crate::config::values::{Permission, StreamUsage};
+use crate::config::values::{Credentials, Permission, StreamUsage};
 use crate::units::{Endpoint, UpstreamName};
 
 /// Where a rule was written.
@@ -132,6 +132,8 @@ pub struct Policy {
     pub background: Ruled<Permission>,
     /// References to state kept at the provider, where tenants share a credential.
     pub references: Ruled<Permission>,
+    /// Whose credentials may be shown to upstreams.
+    pub credentials: Ruled<Credentials>,
     /// Usage in chat streams.
     pub stream_usage: StreamUsage,
     /// Regions an upstream may have; `None` is any.

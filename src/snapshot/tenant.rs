@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::Policy;
+use super::credential::OwnKey;
 use crate::limits::Account;
 use crate::meters::{Registry, TenantMeters};
 use crate::units::TenantId;
@@ -16,6 +17,8 @@ pub struct Tenant {
     pub(super) registry: Arc<Registry>,
     pub(super) meters: OnceLock<Arc<TenantMeters>>,
     pub(super) standing: Standing,
+    /// Its own credentials, by upstream.
+    pub(super) own_keys: Box<[OwnKey]>,
 }
 
 /// Whether a tenant was proven, or stands for all that proved nothing.

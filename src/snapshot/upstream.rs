@@ -10,7 +10,7 @@ use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use crate::config::values::{HttpVersion, Stamp, Trust};
+use crate::config::values::{HttpVersion, KeyHeader, Stamp, Trust};
 use crate::units::{Dialect, TenantId, UpstreamName};
 
 /// How to reach an upstream: the part of it that names connections.
@@ -62,6 +62,8 @@ pub struct Upstream {
     pub region: Option<Box<str>>,
     /// The credential sent (marked sensitive); `None` lets the agent's own pass.
     pub credential: Option<Credential>,
+    /// The header that carries it, and the tenants' own ones.
+    pub key_header: KeyHeader,
     /// Makes pseudonyms of tenants, for `Stamp::Provider` and cache keys.
     pub pseudonyms: Pseudonyms,
     /// What it is told about the tenant.
@@ -94,16 +96,27 @@ impl Pseudonyms {
 
     /// The tenant's pseudonym: `or-` and 32 hexadecimal digits.
     pub fn of(&self, tenant: &TenantId) -> String {
-        let tag = hmac::sign(&self.0, tenant.as_str().as_bytes());
-        tag.as_ref()
-            .iter()
-            .take(16)
-            .fold(String::from("or-"), |mut text, byte| {
-                // Writing to a `String` cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        shown(&hmac::sign(&self.0, tenant.as_str().as_bytes()))
     }
+
+    /// What stands for a name that `tenant` chose itself: the same for the same name, and another tenant's never.
+    pub fn scoped(&self, tenant: &TenantId, name: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(tenant.as_str().as_bytes());
+        // No id holds it: a tenant and a name cannot be parted in two ways, nor be taken for a tenant alone.
+        context.update(b"\0");
+        context.update(name);
+        shown(&context.sign())
+    }
+}
+
+fn shown(tag: &hmac::Tag) -> String {
+    let half = tag.as_ref().iter().take(16);
+    half.fold(String::from("or-"), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl std::fmt::Debug for Pseudonyms {

@@ -14,7 +14,7 @@ use super::peek::{Content, Inquiry};
 use super::record::Run;
 use crate::config::values::{Permission, Stamp, StreamUsage};
 use crate::limits::Ask;
-use crate::snapshot::{Policy, Rule, Upstream};
+use crate::snapshot::{KeyTo, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::units::{Code, Dialect, Endpoint, TenantId};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::splice::Edit;
@@ -62,8 +62,22 @@ pub struct Asker<'a> {
     pub tenant: &'a TenantId,
     /// Its policy.
     pub policy: &'a Policy,
-    /// Whether several tenants share the upstream's credential.
+    /// Whether other tenants may show the same credential.
     pub shared: bool,
+    /// What the upstream is shown.
+    pub key: KeyTo<'a>,
+}
+
+impl<'a> Asker<'a> {
+    /// A tenant that asks this upstream.
+    pub fn of(snapshot: &Snapshot, tenant: &'a Tenant, upstream: &'a Upstream) -> Self {
+        Self {
+            tenant: tenant.id(),
+            policy: tenant.policy(),
+            shared: snapshot.is_shared(tenant, upstream),
+            key: tenant.key_to(upstream),
+        }
+    }
 }
 
 impl Allowed {
@@ -92,11 +106,7 @@ impl Allowed {
 pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal> {
     let Inquiry { asking, content } = inquiry;
     let tenant = std::sync::Arc::clone(run.tenant());
-    let asker = Asker {
-        tenant: tenant.id(),
-        policy: tenant.policy(),
-        shared: run.snapshot().is_shared(),
-    };
+    let asker = Asker::of(run.snapshot(), &tenant, &asking.target.upstream);
     let body = match content {
         Content::Opaque(body) => {
             endpoint(&asker, asking.target.endpoint, &asking.target.path)?;
@@ -340,11 +350,11 @@ fn usage(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut Verdi
 fn stamps(asker: &Asker<'_>, upstream: &Upstream, asked: &Asked, verdict: &mut Verdict) {
     if upstream.stamp == Stamp::Provider {
         verdict.edits.push(Edit::Stamp {
-            pseudonym: upstream.pseudonyms.of(asker.tenant),
+            pseudonym: asker.key.pseudonyms.of(asker.tenant),
         });
     }
     if asker.shared && upstream.dialect == Dialect::OpenAi && asked.cache_key().is_some() {
-        let mut prefix = upstream.pseudonyms.of(asker.tenant);
+        let mut prefix = asker.key.pseudonyms.of(asker.tenant);
         // Enough to tell tenants apart, and short, since the provider bounds the key's length.
         prefix.truncate(CACHE_PREFIX);
         prefix.push(':');

@@ -60,8 +60,10 @@ struct Question {
 /// Whose credential a request shows to its upstream.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum KeySource {
-    /// The operator's, from the upstream's configuration.
-    Upstream,
+    /// The tenant's own.
+    Own,
+    /// The upstream's, which tenants share.
+    Shared,
     /// The agent's own, passed on.
     Agent,
     /// Nobody's.
@@ -71,7 +73,8 @@ pub(super) enum KeySource {
 impl KeySource {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Upstream => "upstream",
+            Self::Own => "own",
+            Self::Shared => "shared",
             Self::Agent => "agent",
             Self::None => "none",
         }

@@ -41,5 +41,19 @@ pub fn choose(
                 );
                 Refusal::new(Code::RegionDenied, text).by(&rule)
             }
+            NoRoute::Credential(rule) => {
+                let text = format!(
+                    "this tenant has no credential of its own for the upstream `{}`, and may show no other; hint: its `credentials`",
+                    upstream.name
+                );
+                Refusal::new(Code::CredentialMissing, text).by(&rule)
+            }
+            NoRoute::Nameless => {
+                let text = format!(
+                    "the upstream `{}` is told a pseudonym, which is made under a credential, and there is none for this tenant; hint: its `credentials`",
+                    upstream.name
+                );
+                Refusal::new(Code::CredentialMissing, text)
+            }
         })
 }

@@ -26,6 +26,11 @@ fn explain() {
 }
 
 #[test]
+fn identity() {
+    replay("identity.md");
+}
+
+#[test]
 fn keys() {
     replay("keys.md");
 }

@@ -45,7 +45,6 @@ const PLANNED: &[&str] = &[
     "policies.*.tools",
     "policies.*.weight",
     "tenants.*.budgets",
-    "tenants.*.credentials",
     "tenants.*.degrade",
     "tenants.*.egress",
     "tenants.*.exec",

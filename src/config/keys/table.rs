@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    HttpVersion, LogFormat, OnOff, OrOff, Permission, Proof, Stamp, StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, LogFormat, OnOff, OrOff, Permission, Proof, Stamp,
+    StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -293,6 +294,17 @@ const UPSTREAMS: &[Key] = &[
         "With it the agent never holds the provider's key. Write `${env:NAME}` or `${file:/path}`, not the key itself; it never prints.",
     ),
     key(
+        "upstreams.*.key_header",
+        Kind::Word(KeyHeader::WORDS),
+        Fallback::Varies(
+            Value::Text(d::key_header(crate::units::Dialect::OpenAi).as_str()),
+            "for `openai`; `x-api-key` for `anthropic`",
+        ),
+        "",
+        "the header that carries the credential: `authorization` (as `Bearer`) or `x-api-key`",
+        "Anthropic takes API keys in either, and tokens (`ANTHROPIC_AUTH_TOKEN`) in `authorization` only. It holds for the tenants' own credentials too.",
+    ),
+    key(
         "upstreams.*.stamp",
         Kind::Word(Stamp::WORDS),
         is(Value::Text(d::STAMP.as_str())),
@@ -448,6 +460,14 @@ const POLICIES: &[Key] = &[
         "An id such as `previous_response_id` works for everyone with the same provider key, other tenants included.",
     ),
     key(
+        "policies.*.credentials",
+        Kind::Word(Credentials::WORDS),
+        is(Value::Text(d::CREDENTIALS.as_str())),
+        "",
+        "whose credentials may be shown to upstreams: `any`, or `own` for none but the tenant's",
+        "With `own`, a tenant without `credentials` for an upstream is refused with `credential-missing`, and never falls back to a shared key.",
+    ),
+    key(
         "policies.*.stream_usage",
         Kind::Word(StreamUsage::WORDS),
         is(Value::Text(d::STREAM_USAGE.as_str())),
@@ -489,6 +509,14 @@ const TENANTS: &[Key] = &[
         "",
         "hashes of its virtual keys",
         "`outrigger keys new` makes a key and prints its hash. The key itself is never in the configuration. Several may be valid at once, so that they can be changed without a gap.",
+    ),
+    key(
+        "tenants.*.credentials",
+        Kind::Secrets,
+        is(Value::Empty),
+        "",
+        "its own credentials: upstream = credential",
+        "Its calls to that upstream show its own credential in place of the shared one. What the provider keeps under it is taken to be this tenant's alone, so `references` need no opening: it must be of an account or project that no other tenant's key is of. Write `${file:/path}`, not the key itself; it never prints.",
     ),
 ];
 

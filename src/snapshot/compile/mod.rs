@@ -2,6 +2,7 @@
 //! that one section alone cannot show. Compiles whole or not at all. Must never touch what runs: limits
 //! change size only when the result is adopted.
 
+mod own_keys;
 mod policies;
 mod tenants;
 mod upstreams;
@@ -83,7 +84,7 @@ pub fn compile(
     };
     let upstreams = bench.upstreams(&loaded.raw, overlay);
     let policies = bench.policies(&loaded.raw, &upstreams);
-    let people = bench.people(&loaded.raw, overlay, &policies);
+    let people = bench.people(&loaded.raw, overlay, &policies, &upstreams);
     if bench
         .problems
         .iter()

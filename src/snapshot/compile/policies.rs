@@ -100,6 +100,10 @@ impl Bench<'_> {
                 value: openness,
                 rule: rule("references"),
             },
+            credentials: Ruled {
+                value: defaults::CREDENTIALS,
+                rule: rule("credentials"),
+            },
             stream_usage: defaults::STREAM_USAGE,
             regions: None,
             upstreams: None,
@@ -143,6 +147,11 @@ impl Bench<'_> {
             ),
             background: self.ruled(key("background"), raw.background(), raw.background.as_ref()),
             references: self.ruled(key("references"), raw.references(), raw.references.as_ref()),
+            credentials: self.ruled(
+                key("credentials"),
+                raw.credentials(),
+                raw.credentials.as_ref(),
+            ),
             stream_usage: raw.stream_usage(),
             regions: raw.regions_allow.as_ref().map(|list| Ruled {
                 value: list

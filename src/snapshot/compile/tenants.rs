@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use super::own_keys::Shown;
 use super::policies::{self, Policies};
 use super::{Bench, Overlay};
 use crate::config::values::Proof;
 use crate::config::{OutCode, Problem, Raw, Site, defaults, raw};
 use crate::limits::LimitSpec;
+use crate::snapshot::credential::OwnKey;
 use crate::snapshot::identity::Identity;
-use crate::snapshot::{KeyDigest, Policy, Standing, Tenant};
+use crate::snapshot::{KeyDigest, Policy, Standing, Tenant, Upstream};
 use crate::units::TenantId;
 
 /// Who there is.
@@ -21,18 +23,27 @@ pub(super) struct People {
 }
 
 impl Bench<'_> {
-    pub(super) fn people(&mut self, raw: &Raw, overlay: &Overlay, policies: &Policies) -> People {
+    pub(super) fn people(
+        &mut self,
+        raw: &Raw,
+        overlay: &Overlay,
+        policies: &Policies,
+        upstreams: &[Arc<Upstream>],
+    ) -> People {
         let accept = accepted(raw, overlay);
         let fixed = self.fixed(raw, overlay, &accept);
         let mut tenants = HashMap::new();
         let mut keys = HashMap::new();
+        let shown = Shown::of(raw);
+        let simulated = overlay.simulator.is_some();
         for tenant in &raw.tenants {
+            let own_keys = self.own_keys(tenant, upstreams, &shown, simulated);
             if let Some((policy, mut limits)) = self.policy_of(tenant, policies) {
                 if raw.tenants.len() > 1 {
                     let most = self.world.accounts.most_connections();
                     limits.connections.get_or_insert(most);
                 }
-                let made = self.tenant(&tenant.id.value, policy, limits);
+                let made = self.tenant(&tenant.id.value, policy, limits, own_keys);
                 tenants.insert(tenant.id.value.clone(), made);
             }
             self.keys_of(tenant, &mut keys);
@@ -149,7 +160,13 @@ impl Bench<'_> {
         }
     }
 
-    fn tenant(&mut self, id: &TenantId, policy: &Arc<Policy>, limits: LimitSpec) -> Arc<Tenant> {
+    fn tenant(
+        &mut self,
+        id: &TenantId,
+        policy: &Arc<Policy>,
+        limits: LimitSpec,
+        own_keys: Box<[OwnKey]>,
+    ) -> Arc<Tenant> {
         let account = self.world.accounts.get(id, &limits, self.now);
         self.resizes.push((Arc::clone(&account), limits));
         Arc::new(Tenant {
@@ -159,6 +176,7 @@ impl Bench<'_> {
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Proven,
+            own_keys,
         })
     }
 
@@ -166,7 +184,7 @@ impl Bench<'_> {
     fn unwritten(&mut self, id: &TenantId, policies: &Policies) -> Arc<Tenant> {
         let (policy, limits) = policies.open();
         let limits = policies::limits(&raw::Limits::default(), limits);
-        self.tenant(id, policy, limits)
+        self.tenant(id, policy, limits, Box::default())
     }
 
     fn nobody(&mut self) -> Arc<Tenant> {
@@ -180,6 +198,7 @@ impl Bench<'_> {
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Nobody,
+            own_keys: Box::default(),
         })
     }
 

@@ -8,14 +8,14 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::{Bench, Overlay};
-use crate::config::values::{HttpVersion, Pem, Stamp, Trust};
+use crate::config::values::{HttpVersion, KeyHeader, Pem, Stamp, Trust};
 use crate::config::{OutCode, Problem, Raw, Sited, defaults, raw};
 use crate::snapshot::upstream::Pseudonyms;
 use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin, digest, trust};
 use crate::units::{Dialect, Secret, UpstreamName};
 
 /// The credential sent to the simulator, which is nobody's.
-const SIMULATED_KEY: &str = "sk-simulated";
+pub(super) const SIMULATED_KEY: &str = "sk-simulated";
 
 impl Bench<'_> {
     pub(super) fn upstreams(&mut self, raw: &Raw, overlay: &Overlay) -> Vec<Arc<Upstream>> {
@@ -30,7 +30,7 @@ impl Bench<'_> {
         } else {
             raw.upstreams
                 .iter()
-                .filter_map(|upstream| self.upstream(upstream))
+                .filter_map(|upstream| self.upstream(upstream, raw))
                 .collect()
         };
         if let Some(simulator) = overlay.simulator {
@@ -41,7 +41,7 @@ impl Bench<'_> {
         upstreams.into_iter().map(Arc::new).collect()
     }
 
-    fn upstream(&mut self, raw: &raw::Upstream) -> Option<Upstream> {
+    fn upstream(&mut self, raw: &raw::Upstream, all: &Raw) -> Option<Upstream> {
         let url = &raw.url.value;
         let host = url.host().as_str();
         let server_name = if url.tls() {
@@ -75,13 +75,13 @@ impl Bench<'_> {
             .filter(|key| !key.value.expose().is_empty());
         let credential = match key {
             None => None,
-            Some(key) => Some(self.credential(raw.dialect.value, &key.value, key.site)?),
+            Some(key) => Some(self.credential(raw.key_header(), &key.value, key.site)?),
         };
-        self.check_stamp(raw);
         let tls = match &raw.ca {
             None => None,
             Some(ca) => Some(self.own_trust(raw, ca)?),
         };
+        self.check_stamp(raw, all);
         Some(Upstream {
             name: raw.name.value.clone(),
             dialect: raw.dialect.value,
@@ -108,6 +108,7 @@ impl Bench<'_> {
                 .as_ref()
                 .map(|region| region.value.as_str().into()),
             credential,
+            key_header: raw.key_header(),
             pseudonyms: Pseudonyms::new(
                 key.map_or(raw.name.value.as_str(), |key| key.value.expose()),
             ),
@@ -153,13 +154,13 @@ impl Bench<'_> {
         None
     }
 
-    fn credential(
+    pub(super) fn credential(
         &mut self,
-        dialect: Dialect,
+        header: KeyHeader,
         key: &Secret,
         site: crate::config::Site,
     ) -> Option<Credential> {
-        let credential = lay_out(dialect, key.expose());
+        let credential = lay_out(header, key.expose());
         if credential.is_none() {
             self.error(
                 OutCode::InvalidValue,
@@ -172,7 +173,7 @@ impl Bench<'_> {
     }
 
     /// A stamp that would tell an outsider who the tenant is, or that nobody could make, is an error.
-    fn check_stamp(&mut self, raw: &raw::Upstream) {
+    fn check_stamp(&mut self, raw: &raw::Upstream, all: &Raw) {
         let Some(stamp) = &raw.stamp else { return };
         match stamp.value {
             Stamp::Header if raw.trust() == Trust::External => self.problem(
@@ -183,17 +184,28 @@ impl Bench<'_> {
                 )
                 .hint("set `trust = \"internal\"` if the upstream is your own, or `stamp = \"provider\"`"),
             ),
-            Stamp::Provider if raw.key.is_none() => self.problem(
+            Stamp::Provider if raw.key.is_none() && !has_own_keys(raw, all) => self.problem(
                 Problem::error(
                     OutCode::Conflict,
                     stamp.site,
                     "`stamp = \"provider\"` makes pseudonyms under the upstream's `key`, and there is none",
                 )
-                .hint("add `key`"),
+                .hint("add `key`, or `credentials` to its tenants"),
             ),
             Stamp::Header | Stamp::Provider | Stamp::None => {}
         }
     }
+}
+
+/// Whether some tenant has a credential of its own for this upstream.
+fn has_own_keys(upstream: &raw::Upstream, all: &Raw) -> bool {
+    let lists = all
+        .tenants
+        .iter()
+        .filter_map(|tenant| tenant.credentials.as_ref());
+    lists
+        .flat_map(|list| &list.value)
+        .any(|own| own.upstream.value == upstream.name.value)
 }
 
 fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
@@ -213,6 +225,7 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
         base: "/v1".into(),
         region: None,
         credential: None,
+        key_header: defaults::key_header(dialect),
         pseudonyms: Pseudonyms::new(name),
         stamp: defaults::STAMP,
         trust: defaults::TRUST,
@@ -225,15 +238,15 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
     })
 }
 
-fn lay_out(dialect: Dialect, key: &str) -> Option<Credential> {
+fn lay_out(header: KeyHeader, key: &str) -> Option<Credential> {
     let sensitive = |text: String| {
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
         Some(value)
     };
-    match dialect {
-        Dialect::OpenAi => sensitive(format!("Bearer {key}")).map(Credential::Bearer),
-        Dialect::Anthropic => sensitive(key.to_owned()).map(Credential::ApiKey),
+    match header {
+        KeyHeader::Authorization => sensitive(format!("Bearer {key}")).map(Credential::Bearer),
+        KeyHeader::XApiKey => sensitive(key.to_owned()).map(Credential::ApiKey),
     }
 }
 
@@ -256,6 +269,6 @@ fn simulate(upstream: &mut Upstream, at: SocketAddr) {
         upstream.authority = authority;
     }
     upstream.base = "/v1".into();
-    upstream.credential = lay_out(upstream.dialect, SIMULATED_KEY);
+    upstream.credential = lay_out(upstream.key_header, SIMULATED_KEY);
     upstream.pseudonyms = Pseudonyms::new(SIMULATED_KEY);
 }

@@ -2,9 +2,12 @@
 //! identities and spent credentials are taken out, the upstream's own credential and one stamp go in.
 //! Must never let a `Connection` header take out what identifies or frames a message.
 
+use std::cell::Cell;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::super::accept::percent_decoded;
+use super::super::decide::Asker;
 use super::super::identify::CARRIERS;
 use super::spent::Spent;
 use crate::config::values::{Stamp, Trust};
@@ -27,13 +30,19 @@ pub(super) enum Framing {
 pub(super) fn prepare(
     headers: &mut HeaderMap,
     upstream: &Upstream,
-    tenant: &TenantId,
+    asker: &Asker<'_>,
     spent: &Spent,
     framing: Framing,
 ) {
-    let replaced = upstream.credential.is_some();
+    let tenant = asker.tenant;
+    let replaced = asker.key.credential.is_some();
+    let replays = Cell::new(false);
     remove_shown(headers, spent);
     remove(headers, |name| match fate(name) {
+        Fate::Replay => {
+            replays.set(true);
+            false
+        }
         Fate::Hop | Fate::Override => true,
         Fate::Length => framing == Framing::Anew,
         Fate::Credential(carrier) => replaced || spent.was_in(carrier),
@@ -42,7 +51,10 @@ pub(super) fn prepare(
         Fate::End | Fate::Protected => is_tenant_name(name),
     });
     headers.insert(header::HOST, upstream.authority.clone());
-    match &upstream.credential {
+    if replays.get() && asker.shared {
+        scope_replays(headers, asker);
+    }
+    match asker.key.credential {
         Some(Credential::Bearer(value)) => headers.insert(header::AUTHORIZATION, value.clone()),
         Some(Credential::ApiKey(value)) => headers.insert(&CARRIERS[1], value.clone()),
         None => None,
@@ -54,6 +66,19 @@ pub(super) fn prepare(
         && let Ok(value) = HeaderValue::from_str(tenant.as_str())
     {
         headers.insert(TENANT_STAMP, value);
+    }
+}
+
+/// A repeated request is told from a new one by a name that its sender chose, under one credential: two tenants
+/// that choose alike would be given each other's answers. Each gets names of its own, the same for every repetition.
+fn scope_replays(headers: &mut HeaderMap, asker: &Asker<'_>) {
+    for (name, value) in headers.iter_mut() {
+        if fate(name.as_str()) == Fate::Replay {
+            let scoped = asker.key.pseudonyms.scoped(asker.tenant, value.as_bytes());
+            if let Ok(scoped) = HeaderValue::try_from(scoped) {
+                *value = scoped;
+            }
+        }
     }
 }
 
@@ -133,6 +158,8 @@ enum Fate {
     Override,
     /// The body's length.
     Length,
+    /// It names a request, so that the provider answers a repetition with what it has answered before.
+    Replay,
     /// It may carry a credential; which carrier.
     Credential(usize),
     /// Which account, project or person a shared credential works for: the operator's choice, not the agent's.
@@ -183,6 +210,7 @@ fn plain_fate(name: &str) -> Fate {
             _ if name.starts_with("ot-baggage-") => Fate::Override,
             _ => Fate::End,
         },
+        (b'i', b'd') if name == "idempotency-key" => Fate::Replay,
         (b'k' | b'p' | b'e' | b't' | b'u' | b'j' | b'b', _) => rare_fate(name),
         (b'x', b'-') => extension_fate(name),
         _ => Fate::End,
@@ -212,6 +240,7 @@ fn extension_fate(name: &str) -> Fate {
     match name.as_bytes().get(2) {
         Some(b'a') if name == "x-api-key" => Fate::Credential(1),
         Some(b'g') if name == "x-goog-api-key" => Fate::Credential(2),
+        Some(b'i') if name == "x-idempotency-key" => Fate::Replay,
         Some(b'h' | b'm' | b'o' | b'r') => match name {
             "x-http-method-override"
             | "x-http-method"

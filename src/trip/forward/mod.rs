@@ -16,11 +16,11 @@ use spent::Spent;
 
 use super::accept::{Asking, Target, percent_decoded};
 use super::admit::Admitted;
-use super::decide::{Allowed, AllowedBody};
+use super::decide::{Allowed, AllowedBody, Asker};
 use super::identify::CARRIERS;
 use super::record::{KeySource, Run};
 use super::{Refusal, Stop};
-use crate::snapshot::{Route, Upstream};
+use crate::snapshot::{Route, Upstream, Whose};
 use crate::units::{Code, Dialect, Endpoint};
 use crate::upstream::{self, AnswerBody, Fault, Line, RequestBody};
 use crate::wire::dialect::splice;
@@ -51,7 +51,10 @@ pub(super) async fn forward(
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
     let request = outgoing(run, allowed, upstream)?;
-    run.leaves(key_source(upstream, request.headers()));
+    run.leaves(key_source(
+        run.tenant().key_to(upstream).whose,
+        request.headers(),
+    ));
     let sent = run.ground().dialer.send(&pass, request);
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -87,13 +90,12 @@ fn is_framed_clearly(headers: &HeaderMap) -> bool {
 }
 
 /// Whose credential a prepared head holds.
-fn key_source(upstream: &Upstream, headers: &HeaderMap) -> KeySource {
-    if upstream.credential.is_some() {
-        KeySource::Upstream
-    } else if CARRIERS.iter().any(|name| headers.contains_key(name)) {
-        KeySource::Agent
-    } else {
-        KeySource::None
+fn key_source(whose: Whose, headers: &HeaderMap) -> KeySource {
+    match whose {
+        Whose::Own => KeySource::Own,
+        Whose::Shared => KeySource::Shared,
+        Whose::Agent if CARRIERS.iter().any(|name| headers.contains_key(name)) => KeySource::Agent,
+        Whose::Agent => KeySource::None,
     }
 }
 
@@ -116,10 +118,11 @@ fn outgoing(
         AllowedBody::Governed { verdict, .. } if verdict.edits.is_empty() => Framing::AsItCame,
         AllowedBody::Governed { .. } | AllowedBody::Opaque(_) => Framing::Anew,
     };
+    let tenant = run.tenant();
     head::prepare(
         &mut parts.headers,
         upstream,
-        run.tenant().id(),
+        &Asker::of(run.snapshot(), tenant, upstream),
         &spent,
         framing,
     );

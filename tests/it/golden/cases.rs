@@ -25,6 +25,8 @@ cases! {
     connection_kept
     connection_pipelined
     connections_of_tenants
+    credentials_own
+    credentials_own_only
     drained_messages_stream
     drained_plain_answer
     get_with_a_body
@@ -32,6 +34,7 @@ cases! {
     headers_credentials_swapped
     headers_credentials_swapped_anthropic
     headers_hop_by_hop
+    headers_idempotency_key_scoped
     headers_spoofed_tenants
     headers_trace_external
     headers_trace_internal
