@@ -167,6 +167,9 @@ fn allowed(out: &mut String, verdict: &Verdict) {
             }
             Edit::Stamp { pseudonym } => format!("the end user is named `{pseudonym}`"),
             Edit::CacheKeyPrefix(prefix) => format!("the cache key is prefixed with `{prefix}`"),
+            Edit::NoStore => "nothing is stored (`store` is false)".to_owned(),
+            Edit::ServiceTier(tier) => format!("the service tier is `{tier}`"),
+            Edit::InferenceGeo(place) => format!("the model runs in `{place}`"),
         };
         let _ = writeln!(out, "edit       {text}");
     }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, OnOff, OrOff, Permission, Proof,
-    Stamp, StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, OnMismatch, OnOff, OrOff,
+    Permission, Proof, ProviderRetention, Stamp, StreamUsage, Trust,
 };
 use crate::units::Dialect;
 
@@ -68,6 +68,14 @@ pub const BACKGROUND: Permission = Permission::Deny;
 pub const REFERENCES: Permission = Permission::Deny;
 /// `policies.*.credentials`.
 pub const CREDENTIALS: Credentials = Credentials::Any;
+/// `upstreams.*.zero_retention`.
+pub const ZERO_RETENTION: bool = false;
+/// `policies.*.retention.provider`.
+pub const PROVIDER_RETENTION: ProviderRetention = ProviderRetention::Keep;
+/// `policies.*.inference_geo.mismatch`.
+pub const GEO_MISMATCH: OnMismatch = OnMismatch::Cut;
+/// `policies.*.service_tiers.allow`: what costs no more than the list price.
+pub const SERVICE_TIERS: &[&str] = &["auto", "default", "flex", "standard", "standard_only"];
 /// `policies.*.stream_usage`.
 pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
 /// `policies.*.body`.

@@ -52,6 +52,8 @@ pub enum Kind {
     DurationOrOff(Duration, Duration),
     /// So many per time.
     Rate,
+    /// `true` or `false`.
+    Flag,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of these words.
@@ -125,6 +127,8 @@ pub enum Value {
     Size(u64),
     /// A number.
     Count(u64),
+    /// `true` or `false`.
+    Flag(bool),
     /// An empty table.
     Empty,
 }
@@ -142,6 +146,7 @@ impl Value {
             Self::Duration(span) => format!("\"{}\"", parse::duration_text(span)),
             Self::Size(bytes) => format!("\"{}\"", parse::size_text(bytes)),
             Self::Count(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
             Self::Empty => "{}".to_owned(),
         }
     }
@@ -212,7 +217,7 @@ impl Key {
     /// What to show as a value: the default, or the example.
     pub fn shown_value(&self) -> String {
         self.default_toml().unwrap_or_else(|| match self.kind {
-            Kind::Count(..) | Kind::Secrets => self.example.to_owned(),
+            Kind::Count(..) | Kind::Secrets | Kind::Flag => self.example.to_owned(),
             Kind::Texts(_) | Kind::Words(_) | Kind::WordsOrAll(_) => {
                 format!("[\"{}\"]", self.example)
             }
@@ -244,6 +249,7 @@ impl Kind {
             Self::Duration(..) => "a duration with its unit",
             Self::DurationOrOff(..) => "a duration with its unit, or `off`",
             Self::Rate => "a rate",
+            Self::Flag => "`true` or `false`",
             Self::Word(_) => "a word",
             Self::Words(_) | Self::WordsOrAll(_) => "a list of words",
             Self::Url => "a URL",
@@ -264,6 +270,7 @@ impl Kind {
             | Self::AddressOrOff
             | Self::SocketOrOff
             | Self::Count(..)
+            | Self::Flag
             | Self::Word(_)
             | Self::Words(_)
             | Self::WordsOrAll(_)

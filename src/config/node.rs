@@ -116,6 +116,15 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, context: &mut Context<'_>) -> Option<Sited<bool>> {
+        let DeValue::Boolean(flag) = self.value else {
+            self.wrong_type(context);
+            return None;
+        };
+        Some(Sited::new(*flag, self.site))
+    }
+
     /// Reports a value of the right type that cannot be taken.
     pub(super) fn reject(&self, context: &mut Context<'_>, code: OutCode, what: &str, hint: &str) {
         let problem = Problem::error(code, self.site, format!("`{}`: {what}", self.shown));

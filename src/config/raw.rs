@@ -10,8 +10,8 @@ use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, OnOff, OrOff, Pem, Permission, PolicyName, Proof, Rate, Region,
-    Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    ListenAddress, LogFormat, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName, Proof,
+    ProviderRetention, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -100,6 +100,8 @@ pub struct Upstream {
     pub http: Option<Sited<HttpVersion>>,
     /// The authorities that may have signed its certificate; absent = the system's.
     pub ca: Option<Sited<Pem>>,
+    /// Whether it keeps nothing of what it is sent.
+    pub zero_retention: Option<Sited<bool>>,
     /// Connecting, TLS included.
     pub connect_timeout: Option<Sited<Duration>>,
     /// From the last byte of the request to the head of the answer.
@@ -131,6 +133,14 @@ pub struct Policy {
     pub references: Option<Sited<Permission>>,
     /// Whose credentials may be shown.
     pub credentials: Option<Sited<Credentials>>,
+    /// `retention.provider`.
+    pub provider_retention: Option<Sited<ProviderRetention>>,
+    /// `service_tiers.allow`: globs over tiers and speeds.
+    pub service_tiers_allow: Option<Sited<Vec<Sited<Glob>>>>,
+    /// `inference_geo.allow`; absent = any.
+    pub inference_geo_allow: Option<Sited<Vec<Sited<Region>>>>,
+    /// `inference_geo.mismatch`.
+    pub geo_mismatch: Option<Sited<OnMismatch>>,
     /// Whether usage is asked for in streams.
     pub stream_usage: Option<Sited<StreamUsage>>,
     /// Bytes of a request body.
@@ -289,6 +299,7 @@ defaulted!(Upstream {
     stamp: Stamp = STAMP;
     trust: Trust = TRUST;
     http: HttpVersion = HTTP;
+    zero_retention: bool = ZERO_RETENTION;
     connect_timeout: Duration = CONNECT_TIMEOUT;
     first_byte_timeout: Duration = FIRST_BYTE_TIMEOUT;
     between_bytes_timeout: Duration = BETWEEN_BYTES_TIMEOUT;
@@ -298,6 +309,8 @@ defaulted!(Policy {
     background: Permission = BACKGROUND;
     references: Permission = REFERENCES;
     credentials: Credentials = CREDENTIALS;
+    provider_retention: ProviderRetention = PROVIDER_RETENTION;
+    geo_mismatch: OnMismatch = GEO_MISMATCH;
     stream_usage: StreamUsage = STREAM_USAGE;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;

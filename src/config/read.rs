@@ -162,6 +162,7 @@ fn upstream(
     let trust = section.get(context, "trust");
     let http = section.get(context, "http");
     let ca = section.get(context, "ca");
+    let zero_retention = section.get(context, "zero_retention");
     let connect_timeout = section.get(context, "connect_timeout");
     let first_byte_timeout = section.get(context, "first_byte_timeout");
     let between_bytes_timeout = section.get(context, "between_bytes_timeout");
@@ -178,6 +179,7 @@ fn upstream(
         trust,
         http,
         ca,
+        zero_retention,
         connect_timeout,
         first_byte_timeout,
         between_bytes_timeout,
@@ -223,6 +225,8 @@ fn policy(
     let mut allow = |name| section.sub(context, name);
     let (regions, endpoints) = (allow("regions"), allow("endpoints"));
     let (hosted_tools, upstreams) = (allow("hosted_tools"), allow("upstreams"));
+    let (retention, service_tiers) = (allow("retention"), allow("service_tiers"));
+    let inference_geo = allow("inference_geo");
     let policy = Policy {
         name: name
             .cloned()
@@ -235,6 +239,12 @@ fn policy(
         background: section.get(context, "background"),
         references: section.get(context, "references"),
         credentials: section.get(context, "credentials"),
+        provider_retention: retention.and_then(|section| section.get(context, "provider")),
+        service_tiers_allow: service_tiers.and_then(|section| section.get(context, "allow")),
+        inference_geo_allow: inference_geo
+            .as_ref()
+            .and_then(|section| section.get(context, "allow")),
+        geo_mismatch: inference_geo.and_then(|section| section.get(context, "mismatch")),
         stream_usage: section.get(context, "stream_usage"),
         body: section.get(context, "body"),
         body_timeout: section.get(context, "body_timeout"),

@@ -169,6 +169,7 @@ fn takes(key: &Key) -> String {
         Kind::WordsOrAll(words) => format!("{kind}: `*`, {}", list(words)),
         Kind::Rate => format!("{kind}: `50/s`, `200k/min`, `1M/h`, `50/s burst 100`"),
         Kind::Addresses
+        | Kind::Flag
         | Kind::AddressOrOff
         | Kind::SocketOrOff
         | Kind::Url

@@ -92,6 +92,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Rate => text(
             r"^\s*[0-9][0-9_]*\s*[kM]?\s*/\s*(s|min|h|hour)\s*( burst \s*[0-9][0-9_]*\s*[kM]?\s*)?$",
         ),
+        Kind::Flag => json!({ "type": "boolean" }),
         Kind::Word(words) => word(words),
         Kind::Words(words) => list(&word(words)),
         Kind::WordsOrAll(words) => list(&word(&[&["*"], words].concat())),

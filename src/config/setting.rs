@@ -13,8 +13,8 @@ use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
     AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, OnOff, OrOff, Pem, Permission, PolicyName, Proof, Rate, Region,
-    Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    ListenAddress, LogFormat, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName, Proof,
+    ProviderRetention, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -77,6 +77,12 @@ impl Setting for u32 {
         Self::try_from(number.value)
             .ok()
             .map(|value| Sited::new(value, number.site))
+    }
+}
+
+impl Setting for bool {
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {
+        node.flag(context)
     }
 }
 
@@ -303,7 +309,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(Credentials HttpVersion KeyHeader LogFormat OnOff Permission Proof Stamp StreamUsage Trust);
+worded!(Credentials HttpVersion KeyHeader LogFormat OnMismatch OnOff Permission Proof ProviderRetention Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

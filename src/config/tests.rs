@@ -397,6 +397,7 @@ fn bounds_of_the_table_hold() {
             | Kind::AddressOrOff
             | Kind::SocketOrOff
             | Kind::Rate
+            | Kind::Flag
             | Kind::Word(_)
             | Kind::Words(_)
             | Kind::WordsOrAll(_)

@@ -93,6 +93,22 @@ words! {
         /// The request stays as it is, and usage is estimated.
         Leave "leave",
     }
+    /// What a provider may keep of a request and its answer (`policies.*.retention.provider`).
+    ProviderRetention {
+        /// What the request says, and the provider's terms.
+        Keep "keep",
+        /// Nothing that can be addressed later: no stored answers, files, conversations or background work.
+        NoStore "no-store",
+        /// The same, and only at upstreams that keep nothing at all.
+        Zero "zero",
+    }
+    /// What happens to an answer that came from elsewhere than the policy allows (`policies.*.inference_geo.mismatch`).
+    OnMismatch {
+        /// It is logged and counted.
+        Log "log",
+        /// It is also stopped there.
+        Cut "cut",
+    }
     /// How log lines look (`log.format`).
     LogFormat {
         /// Text on a terminal, JSON otherwise.

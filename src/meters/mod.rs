@@ -26,7 +26,7 @@ use crate::host::ProcessFacts;
 use crate::units::TenantId;
 
 pub use process::{ConnectResult, ProcessMeters, ReloadResult};
-pub use tenant::{Direction, Stock, TenantMeters};
+pub use tenant::{Direction, Stock, Stray, TenantMeters};
 
 /// All meters of the process. One per process, shared; outlives every snapshot, so a reload resets nothing.
 /// Needs no upkeep: memory grows with labels alone, and those are closed words and at most so many tenants.

@@ -22,6 +22,7 @@ pub struct TenantMeters {
     bytes: [Counter; Direction::ALL.len()],
     open: Gauge,
     waiting: Gauge,
+    strays: Row<{ Stray::ALL.len() }>,
     log_dropped: Counter,
     durations: Histogram,
     first_tokens: Histogram,
@@ -61,6 +62,28 @@ impl Direction {
     }
 }
 
+/// How an answer differs from where its model should have run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// It names another place.
+    Elsewhere,
+    /// It names none.
+    Untold,
+}
+
+impl Stray {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Elsewhere, Self::Untold];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Elsewhere => "elsewhere",
+            Self::Untold => "untold",
+        }
+    }
+}
+
 impl TenantMeters {
     pub(super) fn new(births: &Arc<Births>, tenant: &str) -> Self {
         // One text for the labels of all its series.
@@ -78,6 +101,7 @@ impl TenantMeters {
             bytes: Direction::ALL.map(bytes),
             open: births.gauge(&OPEN, own()),
             waiting: births.gauge(&WAITING, own()),
+            strays: Row::new(),
             log_dropped: births.counter(&LOG_DROPPED, own()),
             durations: Histogram::new(),
             first_tokens: Histogram::new(),
@@ -166,6 +190,12 @@ impl TenantMeters {
         self.waited_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// An answer's model did not run, or may not have run, where the policy lets it.
+    pub fn stray(&self, stray: Stray) {
+        let birth = || self.born(&STRAYS, &[("place", stray.as_str())]);
+        self.strays.at(stray as usize, birth).increment(1);
+    }
+
     /// A line of the request log was dropped because its queue was full.
     pub fn log_dropped(&self) {
         self.log_dropped.increment(1);
@@ -236,13 +266,14 @@ const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reaso
 const SOURCES: [&str; 2] = ["reported", "estimated"];
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 7] = [
+pub(super) const FAMILIES: [&Family; 8] = [
     &REQUESTS,
     &REFUSALS,
     &TOKENS,
     &BYTES,
     &OPEN,
     &WAITING,
+    &STRAYS,
     &LOG_DROPPED,
 ];
 
@@ -264,6 +295,10 @@ const BYTES: Family = Family::counter(
 );
 const OPEN: Family = Family::gauge("outrigger_open_requests", "Trips that are open now.");
 const WAITING: Family = Family::gauge("outrigger_queue_waiting", "Trips that wait for a slot now.");
+const STRAYS: Family = Family::counter(
+    "outrigger_inference_geo_mismatches_total",
+    "Answers whose model ran elsewhere than the policy allows, or that do not tell, by place.",
+);
 const LOG_DROPPED: Family = Family::counter(
     "outrigger_log_dropped_total",
     "Lines of the request log dropped because its queue was full.",

@@ -21,12 +21,12 @@ pub use credential::{KeyTo, Whose};
 pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
-pub use policy::{ModelRules, OpenList, Origin, Policy, Rule, Ruled};
+pub use policy::{GeoRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled};
 pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
 
-use crate::config::values::{Credentials, Stamp};
+use crate::config::values::{Credentials, ProviderRetention, Stamp};
 use crate::meters::Registry;
 use crate::units::{Dialect, TenantId};
 use identity::Identity;
@@ -90,6 +90,8 @@ pub enum NoRoute {
     Credential(Arc<Rule>),
     /// It is told a pseudonym, which is made under a credential, and there is none for this tenant.
     Nameless,
+    /// It keeps what it is sent, and the tenant's policy lets nothing be kept.
+    Retention(Arc<Rule>),
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -199,6 +201,10 @@ impl Snapshot {
         }
         if upstream.stamp == Stamp::Provider && key.credential.is_none() {
             return Err(NoRoute::Nameless);
+        }
+        let retention = &policy.retention;
+        if retention.value == ProviderRetention::Zero && !upstream.zero_retention {
+            return Err(NoRoute::Retention(Arc::clone(&retention.rule)));
         }
         Ok(Route {
             upstream: Arc::clone(upstream),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pattern;
-use crate::config::values::{Credentials, Permission, StreamUsage};
+use crate::config::values::{Credentials, OnMismatch, Permission, ProviderRetention, StreamUsage};
 use crate::units::{Endpoint, UpstreamName};
 
 /// Where a rule was written.
@@ -110,6 +110,22 @@ impl OpenList {
     }
 }
 
+/// The rules about where a model runs.
+#[derive(Clone, Debug)]
+pub struct GeoRules {
+    /// Where it may; the first is asked for where a request names none.
+    pub allow: Ruled<Vec<Box<str>>>,
+    /// What becomes of an answer that reports another place.
+    pub mismatch: OnMismatch,
+}
+
+impl GeoRules {
+    /// Whether a model may run there.
+    pub fn allows(&self, place: &str) -> bool {
+        self.allow.value.iter().any(|allowed| **allowed == *place)
+    }
+}
+
 fn first_match<'a>(rules: &'a [Ruled<Pattern>], name: &str) -> Option<&'a Arc<Rule>> {
     rules
         .iter()
@@ -134,6 +150,14 @@ pub struct Policy {
     pub references: Ruled<Permission>,
     /// Whose credentials may be shown to upstreams.
     pub credentials: Ruled<Credentials>,
+    /// What the provider may keep.
+    pub retention: Ruled<ProviderRetention>,
+    /// Service tiers and speeds that may be asked for.
+    pub service_tiers: OpenList,
+    /// Whether the account's own setting may decide the tier: what `service_tiers` says of `auto`.
+    pub auto_tier: Permission,
+    /// Where an Anthropic model may run; `None` is anywhere.
+    pub inference_geo: Option<GeoRules>,
     /// Usage in chat streams.
     pub stream_usage: StreamUsage,
     /// Regions an upstream may have; `None` is any.

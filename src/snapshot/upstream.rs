@@ -70,6 +70,8 @@ pub struct Upstream {
     pub stamp: Stamp,
     /// Whether it is inside.
     pub trust: Trust,
+    /// Whether it keeps nothing of what it is sent, by its operator's word.
+    pub zero_retention: bool,
     /// Timeouts.
     pub patience: Patience,
 }

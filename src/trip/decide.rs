@@ -2,6 +2,8 @@
 //! edits the policy wants, or a refusal with the rule that decided. Must never do IO, and never say yes to
 //! what it does not understand.
 
+mod terms;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -51,6 +53,8 @@ pub struct Verdict {
     pub output_cap: Option<u64>,
     /// Whether the usage chunk must be taken out of the answer again.
     pub hides_usage: bool,
+    /// Whether the answer must say where the model ran.
+    pub checks_geo: bool,
     /// The rule that let the model pass.
     pub rule: Option<std::sync::Arc<Rule>>,
 }
@@ -139,15 +143,21 @@ pub fn endpoint(asker: &Asker<'_>, endpoint: Endpoint, path: &str) -> Result<(),
     if endpoint == Endpoint::Models {
         return model_by_id(asker, path);
     }
+    opened(asker, endpoint)?;
+    if is_stateful(endpoint) {
+        references(asker, endpoint.as_str())?;
+    }
+    terms::unread(asker, endpoint)
+}
+
+/// Whether the policy opens an endpoint that is closed by default.
+fn opened(asker: &Asker<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
     let (permission, rule) = asker.policy.endpoint(endpoint);
     if permission == Permission::Deny {
         let text = format!(
             "the endpoint `{endpoint}` is not open to this tenant; hint: `endpoints.allow` of its policy"
         );
         return Err(Refusal::new(Code::EndpointDenied, text).by(rule));
-    }
-    if is_stateful(endpoint) {
-        references(asker, endpoint.as_str())?;
     }
     Ok(())
 }
@@ -191,12 +201,13 @@ pub fn judge(
     asked: &Asked,
 ) -> Result<Verdict, Refusal> {
     if !is_open(endpoint) {
-        self::endpoint(asker, endpoint, "")?;
+        opened(asker, endpoint)?;
     }
     let mut verdict = Verdict::default();
     model(asker, asked, &mut verdict)?;
-    for other in asked.other_models() {
-        model_allowed(asker, other, "another model it names")?;
+    for (other, path) in asked.other_models() {
+        model_allowed(asker, other, "another model it names")
+            .map_err(|refusal| refusal.about(path))?;
     }
     hosted_tools(asker, asked)?;
     background(asker, asked)?;
@@ -204,6 +215,9 @@ pub fn judge(
         references(asker, reference.kind.as_str())
             .map_err(|refusal| refusal.about(reference.path))?;
     }
+    terms::retention(asker, endpoint, asked, &mut verdict)?;
+    terms::tiers(asker, upstream, endpoint, asked, &mut verdict)?;
+    terms::inference_geo(asker, upstream, endpoint, asked, &mut verdict)?;
     output_cap(asker.policy, endpoint, asked, &mut verdict);
     usage(asker.policy, endpoint, asked, &mut verdict);
     stamps(asker, upstream, asked, &mut verdict);
@@ -271,12 +285,18 @@ fn hosted_tools(asker: &Asker<'_>, asked: &Asked) -> Result<(), Refusal> {
         let (permission, rule) = asker.policy.hosted_tools.permission(tool);
         if permission == Permission::Deny {
             let shown: String = tool.chars().take(128).collect();
+            let (what, path) = if tool == "billing_policy" {
+                ("decides at the provider who pays", "$.billing_policy")
+            } else {
+                let what = "runs at the provider, out of reach of this tenant's rules";
+                (what, "$.tools")
+            };
             let text = format!(
-                "`{shown}` runs at the provider, out of reach of this tenant's rules, and is not allowed; hint: `hosted_tools.allow` of its policy"
+                "`{shown}` {what}, and is not allowed; hint: `hosted_tools.allow` of its policy"
             );
             return Err(Refusal::new(Code::HostedToolDenied, text)
                 .by(rule)
-                .about("$.tools"));
+                .about(path));
         }
     }
     Ok(())

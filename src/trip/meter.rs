@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::record::Run;
 use super::{Door, tell_panic};
+use crate::config::values::OnMismatch;
 use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
 use crate::upstream::{AnswerBody, Line};
@@ -122,6 +123,10 @@ impl MeteredBody {
             match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
+                        if self.strays(&data) {
+                            let what = "the model ran where this tenant's policy does not let it";
+                            return self.cut(cx, Code::RegionDenied, Ending::CutOff, what);
+                        }
                         if let Some(data) = self.take(data) {
                             return Poll::Ready(Some(Ok(self.deliver(data))));
                         }
@@ -147,12 +152,18 @@ impl MeteredBody {
         }
     }
 
-    /// Tallies one frame; what of it goes on at once, or nothing if the filter has put it in the queue.
+    /// Tallies one frame; whether it says that the answer must go no further.
+    fn strays(&mut self, data: &Bytes) -> bool {
+        let Some(live) = &mut self.live else {
+            return false;
+        };
+        live.run.tally(data);
+        live.run.strays() == Some(OnMismatch::Cut)
+    }
+
+    /// What of a tallied frame goes on at once, or nothing if the filter has put it in the queue.
     fn take(&mut self, data: Bytes) -> Option<Bytes> {
         self.deadline = None;
-        if let Some(live) = &mut self.live {
-            live.run.tally(&data);
-        }
         let next = match &mut self.filter {
             None => Some(data),
             Some(filter) => {

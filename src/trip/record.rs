@@ -2,6 +2,8 @@
 //! moved, the request line written. It is a `Drop`, so that no exit can forget it.
 //! Must never do IO, and never fail.
 
+mod place;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use super::decide::Verdict;
 use super::forward::{is_event_stream, is_metered};
 use super::identify::TurnedAway;
 use super::{Door, Ground, Refusal};
+use crate::config::values::OnMismatch;
 use crate::limits::{Account, Hold, Lease};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
@@ -20,6 +23,7 @@ use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usag
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
+use place::Place;
 
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
 /// Boxed from the start, since it is handed on from the steps to the answer's body.
@@ -94,6 +98,7 @@ struct Answered {
     /// Whether the caller gets the head.
     committed: bool,
     meter: Option<Meter>,
+    place: Place,
 }
 
 /// Which try this is, as the official SDKs count.
@@ -241,6 +246,9 @@ impl Run {
     pub(super) fn sends(&mut self, verdict: &Verdict) {
         let model = &verdict.model;
         self.question.model_sent = (!model.is_empty()).then(|| clip(model));
+        if verdict.checks_geo {
+            self.answer.place = Place::Awaited;
+        }
     }
 
     /// The trip begins to wait in the queue.
@@ -300,6 +308,17 @@ impl Run {
         if let Some(meter) = &mut self.answer.meter {
             meter.push(piece);
         }
+    }
+
+    /// What the policy wants of an answer that has just said that its model ran where it may not.
+    pub(super) fn strays(&mut self) -> Option<OnMismatch> {
+        if !matches!(self.answer.place, Place::Awaited) {
+            return None;
+        }
+        let meter = self.answer.meter.as_ref()?;
+        let rules = self.spine.tenant().policy().inference_geo.as_ref();
+        let strays = self.answer.place.hears(meter.facts().inference_geo, rules);
+        rules.filter(|_| strays).map(|rules| rules.mismatch)
     }
 
     /// What has come of the answer has been passed on, and more is to come.
@@ -431,6 +450,12 @@ impl Drop for Run {
         if let Some(usage) = usage {
             meters.tokens(usage);
         }
+        let succeeded = self.answer.status.is_some_and(|status| status.is_success());
+        let whole = ending == Ending::Complete && succeeded;
+        if let Some(stray) = self.answer.place.closes(whole) {
+            self.spine.meters().stray(stray);
+        }
+        let meters = self.spine.meters();
         meters.duration(now.since(self.spine.started()));
         if self.answer.pieces > 0 {
             // An answer that came in one piece began when it ended.
@@ -527,6 +552,12 @@ impl Run {
         {
             line.text("model_answered", clipped(model));
         }
+        if let Some(tier) = facts.service_tier
+            && !matches!(tier, "default" | "standard")
+        {
+            line.text("service_tier", clipped(tier));
+        }
+        answer.place.tell(line);
         for (name, at) in [
             ("left_us", answer.left_at),
             ("head_us", answer.head_at),

@@ -35,7 +35,8 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
     } = answer;
     let (mut parts, body) = response.into_parts();
     let mut headers = std::mem::take(&mut parts.headers);
-    forward::carry_back(&mut headers, own_fields(&run, run.head_at()));
+    let dialect = run.upstream().map(|upstream| upstream.dialect);
+    forward::carry_back(&mut headers, own_fields(&run, run.head_at(), dialect));
     if filter.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
@@ -112,7 +113,7 @@ fn render(run: &Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<Ou
     let mut response = own(refusal.code, id, Bytes::from(body));
     let headers = response.headers_mut();
     if proven {
-        for (name, value) in own_fields(run, run.now()) {
+        for (name, value) in own_fields(run, run.now(), dialect) {
             headers.insert(name, value);
         }
     }
@@ -168,7 +169,7 @@ fn id_value(id: RequestId) -> HeaderValue {
 }
 
 /// Who answered, and the tenant's own limits, in the headers of the dialect.
-fn own_fields(run: &Run, now: Boot) -> Vec<(HeaderName, HeaderValue)> {
+fn own_fields(run: &Run, now: Boot, dialect: Option<Dialect>) -> Vec<(HeaderName, HeaderValue)> {
     let levels = run.account().levels(now);
     let mut values = Values {
         text: Vec::with_capacity(128),
@@ -177,7 +178,7 @@ fn own_fields(run: &Run, now: Boot) -> Vec<(HeaderName, HeaderValue)> {
     values.add(REQUEST_ID, |out| {
         out.extend_from_slice(&run.spine().id().encode());
     });
-    match run.upstream().map(|upstream| upstream.dialect) {
+    match dialect {
         Some(Dialect::Anthropic) => {
             anthropic_limits(&levels, run.ground().clock.wall(), &mut values);
         }

@@ -1,4 +1,4 @@
-//! ROUTE: whether the upstream asked for is one this tenant may use: by name and by region. Yields [`Route`].
+//! ROUTE: whether the upstream asked for is one this tenant may use: by name, by region, by what it keeps. Yields [`Route`].
 //! Must never reroute silently: none left is a refusal.
 
 use std::sync::Arc;
@@ -32,6 +32,13 @@ pub fn choose(
             NoRoute::Upstream(rule) => {
                 let text = format!("this tenant may not use the upstream `{}`", upstream.name);
                 Refusal::new(Code::EndpointDenied, text).by(&rule)
+            }
+            NoRoute::Retention(rule) => {
+                let text = format!(
+                    "the upstream `{}` keeps what it is sent, and nothing of this tenant's may be kept; hint: `zero_retention` of the upstream",
+                    upstream.name
+                );
+                Refusal::new(Code::RetentionDenied, text).by(&rule)
             }
             NoRoute::Region(rule) => {
                 let region = upstream.region.as_deref().unwrap_or("none declared");

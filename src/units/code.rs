@@ -100,7 +100,11 @@ codes! {
     BackgroundDenied "background-denied" 403 Tenant false;
     /// A reference to state kept at the provider, where tenants share a credential.
     ReferenceDenied "reference-denied" 403 Tenant false;
-    /// No upstream in a region this tenant may use.
+    /// A service tier or speed that this tenant may not ask for.
+    ServiceTierDenied "service-tier-denied" 403 Tenant false;
+    /// It needs something kept at the provider, where the tenant's policy lets nothing be kept.
+    RetentionDenied "retention-denied" 403 Tenant false;
+    /// No upstream, or no place of inference, in a region this tenant may use.
     RegionDenied "region-denied" 403 Tenant false;
     /// The tenant has no credential of its own for the upstream, and must have one.
     CredentialMissing "credential-missing" 403 Operator false;

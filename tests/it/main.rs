@@ -43,6 +43,8 @@ mod stage;
 #[cfg(test)]
 mod telemetry;
 #[cfg(test)]
+mod terms;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod upstreams;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    Credentials, HttpVersion, KeyHeader, LogFormat, OnOff, OrOff, Permission, Proof, Stamp,
-    StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, LogFormat, OnMismatch, OnOff, OrOff, Permission, Proof,
+    ProviderRetention, Stamp, StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -337,6 +337,14 @@ const UPSTREAMS: &[Key] = &[
         "For one's own servers. Write `${file:/path}`; the file is read again at each reload, and connections made under other authorities are not used any more.",
     ),
     key(
+        "upstreams.*.zero_retention",
+        Kind::Flag,
+        is(Value::Flag(d::ZERO_RETENTION)),
+        "",
+        "whether it keeps nothing of what it is sent: `true` or `false`",
+        "A fact of the contract with the provider, which the sidecar cannot see. Policies with `retention.provider = \"zero\"` use only upstreams that say `true`.",
+    ),
+    key(
         "upstreams.*.connect_timeout",
         Kind::Duration(MS, HOUR),
         is(Value::Duration(d::CONNECT_TIMEOUT)),
@@ -466,6 +474,38 @@ const POLICIES: &[Key] = &[
         "",
         "whose credentials may be shown to upstreams: `any`, or `own` for none but the tenant's",
         "With `own`, a tenant without `credentials` for an upstream is refused with `credential-missing`, and never falls back to a shared key.",
+    ),
+    key(
+        "policies.*.retention.provider",
+        Kind::Word(ProviderRetention::WORDS),
+        is(Value::Text(d::PROVIDER_RETENTION.as_str())),
+        "",
+        "what the provider may keep: `keep`, `no-store` or `zero`",
+        "`keep` leaves it to the request. `no-store` puts `store: false` into chat completions and responses, and refuses what needs something kept: background work, references, long-lived prompt caches, tools with containers or files, endpoints whose requests are not read. `zero` also refuses upstreams without `zero_retention = true`.",
+    ),
+    key(
+        "policies.*.service_tiers.allow",
+        Kind::Texts(Grammar::Glob),
+        is(Value::Texts(d::SERVICE_TIERS)),
+        "",
+        "values that `service_tier` and `speed` may have; `*` for all",
+        "Others (`priority`, `fast`) cost more than the list price. A call that names no tier asks for `auto`: the account's own setting. Where `auto` is not allowed, such a call is sent with `default` (OpenAI) or `standard_only` (Anthropic), if that is.",
+    ),
+    key(
+        "policies.*.inference_geo.allow",
+        Kind::Texts(Grammar::Region),
+        Fallback::Unset("any"),
+        "us",
+        "where an Anthropic model may run (`inference_geo`); the first is put into calls that name none",
+        "What the answer reports is compared with it. Upstreams of other dialects have no such choice: there `regions.allow` decides.",
+    ),
+    key(
+        "policies.*.inference_geo.mismatch",
+        Kind::Word(OnMismatch::WORDS),
+        is(Value::Text(d::GEO_MISMATCH.as_str())),
+        "",
+        "what becomes of an answer that reports another place: `log` or `cut`",
+        "It is logged and counted in any case. A stream reports its place before its first word; any other answer at its end, and then it is broken off there. An answer that reports none is only logged and counted.",
     ),
     key(
         "policies.*.stream_usage",

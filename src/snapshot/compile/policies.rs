@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Bench;
-use crate::config::values::{AnyOr, Glob, Permission};
+use crate::config::values::{AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
 use crate::limits::{LimitSpec, Rate};
-use crate::snapshot::{ModelRules, OpenList, Pattern, Policy, Ruled, Upstream};
+use crate::snapshot::{GeoRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream};
 use crate::units::UpstreamName;
 
 /// The policy of one fixed tenant for whom none was written.
@@ -104,6 +104,16 @@ impl Bench<'_> {
                 value: defaults::CREDENTIALS,
                 rule: rule("credentials"),
             },
+            retention: Ruled {
+                value: ProviderRetention::Keep,
+                rule: rule("retention.provider"),
+            },
+            service_tiers: match openness {
+                Permission::Allow => open("service_tiers.allow"),
+                Permission::Deny => plain_tiers(rule("service_tiers.allow")),
+            },
+            auto_tier: Permission::Allow,
+            inference_geo: None,
             stream_usage: defaults::STREAM_USAGE,
             regions: None,
             upstreams: None,
@@ -129,6 +139,7 @@ impl Bench<'_> {
                 rule: self.rule(key("upstreams.allow"), Some(list.site)),
             }
         });
+        let service_tiers = self.service_tiers(key("service_tiers.allow"), raw);
         Policy {
             name: name.into(),
             models: self.models(&raw.models, name),
@@ -152,6 +163,24 @@ impl Bench<'_> {
                 raw.credentials(),
                 raw.credentials.as_ref(),
             ),
+            retention: self.ruled(
+                key("retention.provider"),
+                raw.provider_retention(),
+                raw.provider_retention.as_ref(),
+            ),
+            auto_tier: service_tiers.permission("auto").0,
+            service_tiers,
+            inference_geo: raw.inference_geo_allow.as_ref().map(|list| GeoRules {
+                allow: Ruled {
+                    value: list
+                        .value
+                        .iter()
+                        .map(|place| place.value.as_str().into())
+                        .collect(),
+                    rule: self.rule(key("inference_geo.allow"), Some(list.site)),
+                },
+                mismatch: raw.geo_mismatch(),
+            }),
             stream_usage: raw.stream_usage(),
             regions: raw.regions_allow.as_ref().map(|list| Ruled {
                 value: list
@@ -212,6 +241,13 @@ impl Bench<'_> {
         }
     }
 
+    fn service_tiers(&self, key: String, raw: &raw::Policy) -> OpenList {
+        let Some(written) = &raw.service_tiers_allow else {
+            return plain_tiers(self.rule(key, None));
+        };
+        self.open_list(key, Some(written), |glob| Pattern::new(glob.as_str()))
+    }
+
     fn open_list<T>(
         &self,
         key: String,
@@ -249,6 +285,18 @@ impl Bench<'_> {
                 );
             }
         }
+    }
+}
+
+/// The tiers that cost no more than the list price.
+fn plain_tiers(rule: Arc<Rule>) -> OpenList {
+    let allow = defaults::SERVICE_TIERS.iter().map(|tier| Ruled {
+        value: Pattern::new(tier),
+        rule: Arc::clone(&rule),
+    });
+    OpenList {
+        allow: allow.collect(),
+        otherwise: rule,
     }
 }
 

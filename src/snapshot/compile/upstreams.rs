@@ -114,6 +114,7 @@ impl Bench<'_> {
             ),
             stamp: raw.stamp(),
             trust: raw.trust(),
+            zero_retention: raw.zero_retention(),
             patience: Patience {
                 connect: raw.connect_timeout(),
                 first_byte: raw.first_byte_timeout(),
@@ -229,6 +230,7 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
         pseudonyms: Pseudonyms::new(name),
         stamp: defaults::STAMP,
         trust: defaults::TRUST,
+        zero_retention: defaults::ZERO_RETENTION,
         patience: Patience {
             connect: defaults::CONNECT_TIMEOUT,
             first_byte: defaults::FIRST_BYTE_TIMEOUT,

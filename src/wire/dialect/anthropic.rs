@@ -79,6 +79,11 @@ const MESSAGES: Rows = &[
     ("$.fallbacks", Role::Fallbacks),
     ("$.fallbacks[*]", Role::Fallback),
     ("$.fallbacks[*].model", Role::OtherModel),
+    ("$.fallbacks[*].speed", Role::Speed),
+    ("$.service_tier", Role::ServiceTier),
+    ("$.speed", Role::Speed),
+    ("$.inference_geo", Role::InferenceGeo),
+    ("$.billing_policy", Role::Hosted("billing_policy")),
     (
         "$.container",
         Role::ReferenceOrObject(ReferenceKind::Container),
@@ -164,6 +169,7 @@ macro_rules! usage {
                 Fact::Reasoning,
             ),
             (concat!($at, ".service_tier"), Fact::Tier),
+            (concat!($at, ".inference_geo"), Fact::Geo),
         ]
     };
 }

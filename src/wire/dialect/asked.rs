@@ -63,7 +63,7 @@ impl Governed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Model,
-    /// A model that may answer or help instead: fallbacks, advisors, image models.
+    /// A model that may answer or help instead: fallbacks, advisors, image and moderation models.
     OtherModel,
     /// `fallbacks`: a list, or the word `default`.
     Fallbacks,
@@ -93,6 +93,16 @@ pub(super) enum Role {
     ReferenceOrObject(ReferenceKind),
     ItemKind,
     ItemId,
+    /// What an item is, sealed: with it, the provider needs to keep nothing.
+    ItemContent,
+    /// `service_tier`.
+    ServiceTier,
+    /// `speed`.
+    Speed,
+    /// Where the model shall run.
+    InferenceGeo,
+    /// How long a prompt's cache shall live.
+    CacheLife,
     User,
     SafetyIdentifier,
     Metadata,
@@ -219,6 +229,8 @@ pub struct Asked {
     pub store: Option<bool>,
     /// The provider-side state it refers to.
     pub references: Vec<Reference>,
+    /// The first governed path at which it asks the provider to keep something for later.
+    pub keeps: Option<&'static str>,
     /// The input's tokens: a quarter of its text bytes, rounded up, and [`MEDIA_TOKENS`] for each inline media item.
     pub input_estimate: Tokens,
     pub(super) dialect: Dialect,
@@ -226,6 +238,7 @@ pub struct Asked {
     pub(super) scan: Scan,
     hosted: Vec<Hosted>,
     other_models: Vec<u32>,
+    tiers: Vec<u32>,
 }
 
 impl Asked {
@@ -234,9 +247,10 @@ impl Asked {
         self.text(self.sites.model?)
     }
 
-    /// Every other model that may answer or take part: fallbacks, advisors, image models.
-    pub fn other_models(&self) -> impl Iterator<Item = &str> {
-        self.other_models.iter().filter_map(|&at| self.text(at))
+    /// Every other model that may answer or take part: fallbacks, advisors, image and moderation models.
+    /// Each with the governed path it stands at.
+    pub fn other_models(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.placed(&self.other_models)
     }
 
     /// Every tool that runs at the provider, by its type as written (`web_search_20260318`), and the members that
@@ -246,6 +260,21 @@ impl Asked {
             Hosted::Kind(at) => self.text(at),
             Hosted::Member(name) => Some(name),
         })
+    }
+
+    /// Every service tier and speed that is asked for, each with the governed path it stands at.
+    pub fn tiers(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.placed(&self.tiers)
+    }
+
+    /// The service tier that is asked for.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.text(self.sites.service_tier?)
+    }
+
+    /// Where the model shall run, in Anthropic's words.
+    pub fn inference_geo(&self) -> Option<&str> {
+        self.text(self.sites.inference_geo?)
     }
 
     /// The OpenAI cache key that is asked for.
@@ -260,6 +289,14 @@ impl Asked {
 
     pub(super) fn member(&self, at: u32) -> Option<&Member> {
         self.scan.members().get(usize::try_from(at).ok()?)
+    }
+
+    /// The texts of these members, each with its path.
+    fn placed<'a>(&'a self, members: &'a [u32]) -> impl Iterator<Item = (&'a str, &'static str)> {
+        members.iter().filter_map(|&at| {
+            let governed = Governed::of(self.dialect, self.endpoint)?;
+            Some((self.text(at)?, governed.paths.name(self.member(at)?.path)))
+        })
     }
 
     fn text(&self, at: u32) -> Option<&str> {
@@ -284,6 +321,9 @@ pub(super) struct Sites {
     pub(super) metadata: Option<u32>,
     pub(super) tenant_metadata: Vec<u32>,
     pub(super) cache_key: Option<u32>,
+    pub(super) store: Option<u32>,
+    pub(super) service_tier: Option<u32>,
+    pub(super) inference_geo: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -53,8 +53,12 @@ pub(super) fn governed(endpoint: Endpoint) -> Option<&'static Governed> {
         }};
     }
     match endpoint {
-        Endpoint::ChatCompletions => table!(ChatCompletions: MODEL STREAM CHAT TOOLS TAGS CACHE),
-        Endpoint::Responses => table!(Responses: MODEL RESPONSES RESPONSES_TOOLS TOOLS TAGS CACHE),
+        Endpoint::ChatCompletions => {
+            table!(ChatCompletions: MODEL STREAM CHAT TIERS TOOLS TAGS CACHE)
+        }
+        Endpoint::Responses => {
+            table!(Responses: MODEL RESPONSES TIERS RESPONSES_TOOLS TOOLS TAGS CACHE)
+        }
         Endpoint::Completions => table!(Completions: MODEL STREAM COMPLETIONS TAGS),
         Endpoint::Embeddings => table!(Embeddings: MODEL TAGS),
         Endpoint::Moderations => table!(Moderations: MODEL TAGS),
@@ -114,6 +118,12 @@ const CHAT: Rows = &[
     ),
 ];
 
+/// What costs more, and the model that reads along.
+const TIERS: Rows = &[
+    ("$.service_tier", Role::ServiceTier),
+    ("$.moderation.model", Role::OtherModel),
+];
+
 const COMPLETIONS: Rows = &[("$.best_of", Role::Choices)];
 
 const TOOLS: Rows = &[
@@ -147,6 +157,7 @@ const RESPONSES: Rows = &[
     ),
     ("$.input[*].type", Role::ItemKind),
     ("$.input[*].id", Role::ItemId),
+    ("$.input[*].encrypted_content?", Role::ItemContent),
     (
         "$.input[*].content[*].file_id",
         Role::Reference(ReferenceKind::File),
@@ -165,7 +176,22 @@ const RESPONSES_TOOLS: Rows = &[
     // Tools that an item of the input brings along.
     ("$.input[*].tools[*].type", Role::NestedToolKind),
     ("$.input[*].tools[*].tools[*].type", Role::NestedToolKind),
+    ("$.input[*].tools[*].model", Role::OtherModel),
+    ("$.input[*].tools[*].svg.model", Role::OtherModel),
+    (
+        "$.input[*].tools[*].vector_store_ids",
+        Role::Reference(ReferenceKind::VectorStore),
+    ),
+    (
+        "$.input[*].tools[*].container",
+        Role::ReferenceOrObject(ReferenceKind::Container),
+    ),
+    (
+        "$.input[*].tools[*].container.file_ids",
+        Role::Reference(ReferenceKind::File),
+    ),
     ("$.tools[*].model", Role::OtherModel),
+    ("$.tools[*].svg.model", Role::OtherModel),
     (
         "$.tools[*].vector_store_ids",
         Role::Reference(ReferenceKind::VectorStore),
@@ -203,6 +229,8 @@ const RESPONSES_TOOLS: Rows = &[
 
 const CACHE: Rows = &[
     ("$.prompt_cache_key", Role::CacheKey),
+    ("$.prompt_cache_retention", Role::CacheLife),
+    ("$.prompt_cache_options.ttl", Role::CacheLife),
     (
         "$.prompt_cache_options.comparison_response_id",
         Role::Reference(ReferenceKind::Response),

@@ -25,6 +25,12 @@ pub enum Edit {
     },
     /// Puts this in front of OpenAI's `prompt_cache_key`, if there is one.
     CacheKeyPrefix(String),
+    /// Has OpenAI keep no answer for later: `store` is false.
+    NoStore,
+    /// Asks for this service tier.
+    ServiceTier(&'static str),
+    /// Asks Anthropic to run the model there.
+    InferenceGeo(String),
 }
 
 /// Bytes to replace: those `at` the range (of the body as it came) give way to `with`.
@@ -52,6 +58,9 @@ pub fn splices(asked: &Asked, edits: &[Edit]) -> Vec<Splice> {
         last(|edit| matches!(edit, Edit::IncludeUsage)),
         last(|edit| matches!(edit, Edit::Stamp { .. })),
         last(|edit| matches!(edit, Edit::CacheKeyPrefix(_))),
+        last(|edit| matches!(edit, Edit::NoStore)),
+        last(|edit| matches!(edit, Edit::ServiceTier(_))),
+        last(|edit| matches!(edit, Edit::InferenceGeo(_))),
     ];
     for edit in chosen.into_iter().flatten() {
         match edit {
@@ -60,6 +69,13 @@ pub fn splices(asked: &Asked, edits: &[Edit]) -> Vec<Splice> {
             Edit::IncludeUsage => plan.include_usage(),
             Edit::Stamp { pseudonym } => plan.stamp(pseudonym),
             Edit::CacheKeyPrefix(prefix) => plan.prefix(prefix),
+            Edit::NoStore => plan.set(asked.sites.store, "store", "false"),
+            Edit::ServiceTier(tier) => {
+                plan.set(asked.sites.service_tier, "service_tier", &quoted(tier));
+            }
+            Edit::InferenceGeo(geo) => {
+                plan.set(asked.sites.inference_geo, "inference_geo", &quoted(geo));
+            }
         }
     }
     plan.done()

@@ -71,6 +71,7 @@ impl Meter {
             final_usage: tally.final_usage,
             model: tally.running.model.as_deref(),
             service_tier: tally.running.tier.as_deref(),
+            inference_geo: tally.running.geo.as_deref(),
             id: tally.running.id.as_deref(),
             output_bytes: tally.output_bytes,
             content_seen: self.content_seen(),
@@ -131,6 +132,8 @@ pub struct AnswerFacts<'a> {
     pub model: Option<&'a str>,
     /// The service tier that was used.
     pub service_tier: Option<&'a str>,
+    /// Where the model ran.
+    pub inference_geo: Option<&'a str>,
     /// The answer's id.
     pub id: Option<&'a str>,
     /// Bytes of generated text seen (tool arguments and reasoning included, padding not); the estimate's basis.

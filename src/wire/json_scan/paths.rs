@@ -22,6 +22,8 @@ pub(super) struct Node {
     witness: PathId,
     /// Its governed keys, sorted by length.
     keys: Vec<Key>,
+    /// Whether only its presence counts: a string there is found, however long, but has no text.
+    presence: bool,
     /// Its governed elements.
     element: NodeId,
     /// Where in `keys` the keys of each length begin; `starts[n]..starts[n + 1]` are those of `n` bytes.
@@ -65,7 +67,8 @@ pub(super) const MAX_KEY: usize = 63;
 const MAX_KEYS: usize = 128;
 
 impl Paths {
-    /// Compiles a list of paths such as `$.model` and `$.tools[*].type`. [`PathId`] is the index in this list.
+    /// Compiles a list of paths such as `$.model` and `$.tools[*].type`. [`PathId`] is the index in this list. A `?` at
+    /// the end asks for presence only: a string there has no text, and may be of any length.
     ///
     /// # Panics
     /// On a path that does not start with `$`, has an empty, over-long (63 bytes) or non-ASCII key, or makes an
@@ -87,11 +90,11 @@ impl Paths {
         paths
     }
 
-    /// The path as it was written; empty if the id is not of this list.
+    /// The path as it was written, without a `?`; empty if the id is not of this list.
     pub fn name(&self, path: PathId) -> &'static str {
         self.names
             .get(usize::from(path.0))
-            .copied()
+            .map(|name| name.strip_suffix('?').unwrap_or(name))
             .unwrap_or_default()
     }
 
@@ -102,6 +105,9 @@ impl Paths {
     }
 
     fn add(&mut self, id: PathId, path: &'static str) {
+        let (path, presence) = path
+            .strip_suffix('?')
+            .map_or((path, false), |path| (path, true));
         let mut rest = path.strip_prefix('$').unwrap_or_default();
         assert!(
             path.starts_with('$'),
@@ -122,6 +128,7 @@ impl Paths {
         }
         if let Some(node) = self.nodes.get_mut(usize::from(at.0)) {
             node.path = Some(id);
+            node.presence = presence;
             node.witness = id;
         }
     }
@@ -173,6 +180,11 @@ impl Paths {
     /// The governed path that ends at a place.
     pub(super) fn path(&self, at: NodeId) -> Option<PathId> {
         self.node(at).and_then(|node| node.path)
+    }
+
+    /// Whether only the presence of a value at a place counts.
+    pub(super) fn presence(&self, at: NodeId) -> bool {
+        self.node(at).is_some_and(|node| node.presence)
     }
 
     /// The governed path that ends at a place, or the first that leads through it.
@@ -281,6 +293,7 @@ impl Node {
             path: None,
             witness,
             keys: Vec::new(),
+            presence: false,
             element: NodeId::CONTENT,
             starts: [0; MAX_KEY + 2],
         }

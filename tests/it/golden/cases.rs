@@ -45,6 +45,9 @@ cases! {
     identity_by_lower_case_bearer
     identity_fixed_with_a_foreign_key
     identity_key_is_never_forwarded
+    inference_geo_elsewhere_logged
+    inference_geo_set
+    inference_geo_untold
     json_passes_byte_for_byte
     model_default
     model_default_for_null
@@ -108,10 +111,13 @@ cases! {
     refused_identity_half_known
     refused_identity_missing
     refused_identity_unknown
+    refused_inference_geo
+    refused_limits_in_its_shape
     refused_model_denied
     refused_model_missing
     refused_nul_in_header
     refused_origin_denied
+    refused_other_model_denied
     refused_overloaded
     refused_path_ambiguous
     refused_preflight
@@ -122,6 +128,8 @@ cases! {
     refused_reference_denied
     refused_region_denied
     refused_response_state
+    refused_retention_denied
+    refused_service_tier_denied
     refused_target_too_long
     refused_two_hosts
     refused_upgrade_denied
@@ -134,6 +142,9 @@ cases! {
     request_expects_and_is_refused
     request_expects_continue
     request_with_leading_empty_line
+    retention_no_store
+    retention_zero
+    service_tier_set
     stamp_header
     stamp_none
     stamp_provider_anthropic

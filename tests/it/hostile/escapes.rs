@@ -123,6 +123,7 @@ fn tools_at_the_provider_are_denied_by_every_name() {
         "\"mcp_servers\":[{\"type\":\"url\",\"url\":\"https://x\"}]",
         "\"mcp_servers\":{}",
         "\"fallbacks\":\"default\"",
+        "\"billing_policy\":{\"type\":\"billing_policy\",\"bill_to\":\"user_profile\"}",
     ] {
         for route in [MESSAGES, COUNT] {
             trial.refuses(
@@ -155,6 +156,9 @@ fn state_at_the_provider_is_out_of_reach_where_tenants_share_a_key() {
         "\"input\":[{\"type\":null,\"id\":\"i\"}]",
         "\"input\":[{\"id\":\"i\",\"type\":\"item_\\u0072eference\"}]",
         "\"input\":[{\"type\":\"image_generation_call\",\"id\":\"ig_1\"}]",
+        "\"input\":[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}]",
+        "\"input\":[{\"id\":\"rs_1\",\"encrypted_content\":null,\"type\":\"r\\u0065asoning\"}]",
+        "\"input\":[{\"type\":\"x\",\"tools\":[{\"type\":\"function\",\"vector_store_ids\":[\"vs_1\"]}]}]",
         "\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_file\",\"file_id\":\"f\"}]}]",
         "\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"file_id\":\"f\"}]}]",
         "\"input\":[{\"type\":\"function_call_output\",\"output\":[{\"type\":\"input_file\",\"file_id\":\"f\"}]}]",
@@ -230,6 +234,18 @@ fn other_models_background_and_missing_models_are_judged() {
         (CHAT, "{\"model\":\"n-99\"}"),
         (CHAT, "{\"model\":\"\\u0078\"}"),
         (CHAT, "{\"model\":\"m\",\"models\":[\"x\"]}"),
+        (
+            CHAT,
+            "{\"model\":\"m\",\"moderation\":{\"policy\":{},\"model\":\"x\"}}",
+        ),
+        (
+            RESPONSES,
+            "{\"model\":\"m\",\"mod\\u0065ration\":{\"model\":\"x\"}}",
+        ),
+        (
+            RESPONSES,
+            "{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"svg\":{\"model\":\"x\"}}]}",
+        ),
         (CHAT, "{\"model\":\"m\",\"fallbacks\":[\"x\"]}"),
         (CHAT, "{\"model\":\"m\",\"fallbacks\":[{\"model\":\"x\"}]}"),
         (
@@ -310,4 +326,55 @@ fn other_models_background_and_missing_models_are_judged() {
         }
     }
     trial.end(20);
+}
+
+#[test]
+fn tiers_that_cost_more_are_denied() {
+    let mut trial = Trial::of(House::plain());
+    let denied = (403, "service-tier-denied");
+    for (route, members) in [
+        (CHAT, "\"service_tier\":\"priority\""),
+        (CHAT, "\"service_tier\":\"fast\""),
+        (CHAT, "\"service_tier\":\"Default\""),
+        (CHAT, "\"service_tier\":\"\""),
+        (RESPONSES, "\"service_tier\":\"ultrafast\""),
+        (RESPONSES, "\"service_\\u0074ier\":\"sc\\u0061le\""),
+    ] {
+        trial.refuses(
+            members,
+            &post(route, ACME, &with(members)),
+            denied,
+            Shape::OpenAi,
+            After::Either,
+        );
+    }
+    for members in [
+        "\"speed\":\"fast\"",
+        "\"service_tier\":\"priority\"",
+        "\"fallbacks\":[{\"model\":\"m\"},{\"model\":\"m\",\"speed\":\"fast\"}]",
+    ] {
+        for route in [MESSAGES, COUNT] {
+            trial.refuses(
+                members,
+                &post(route, ACME, &with(members)),
+                denied,
+                Shape::Anthropic,
+                After::Either,
+            );
+        }
+    }
+    for (route, members) in [
+        (CHAT, "\"service_tier\":\"auto\""),
+        (CHAT, "\"service_tier\":null"),
+        (RESPONSES, "\"service_tier\":\"flex\""),
+        (
+            MESSAGES,
+            "\"service_tier\":\"standard_only\",\"speed\":\"standard\"",
+        ),
+        // Content.
+        (CHAT, "\"messages\":[{\"service_tier\":\"priority\"}]"),
+    ] {
+        trial.passes(members, &post(route, ACME, &with(members)));
+    }
+    trial.end(15);
 }

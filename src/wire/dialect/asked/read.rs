@@ -47,9 +47,19 @@ struct Reader<'g> {
 /// An entry of `input`, as far as it was read.
 struct Item {
     parent: u32,
+    kind: ItemKind,
     has_id: bool,
-    /// Whether its id is all there is to it; `item_reference` is also what an entry without a type is.
-    is_reference: bool,
+    has_content: bool,
+}
+
+/// What an entry's id is to it.
+enum ItemKind {
+    /// All there is; also of an entry without a type.
+    Reference,
+    /// All there is, unless its sealed content is there too.
+    Reasoning,
+    /// A name.
+    Other,
 }
 
 impl<'g> Reader<'g> {
@@ -65,12 +75,14 @@ impl<'g> Reader<'g> {
             background: false,
             store: None,
             references: Vec::new(),
+            keeps: None,
             input_estimate,
             dialect: governed.dialect,
             sites: Sites::default(),
             scan: Scan::default(),
             hosted: Vec::new(),
             other_models: Vec::new(),
+            tiers: Vec::new(),
         };
         Self {
             governed,
@@ -118,7 +130,13 @@ impl<'g> Reader<'g> {
             Role::Reference(kind) | Role::ReferenceOrObject(kind) => {
                 self.reference(role, kind, member)
             }
-            Role::ItemKind | Role::ItemId => self.item(role, scan, member),
+            Role::ItemKind | Role::ItemId | Role::ItemContent => self.item(role, scan, member),
+            Role::ServiceTier | Role::Speed => {
+                self.asked.tiers.push(at);
+                self.must_be(member, Kind::String, "a string")
+            }
+            Role::InferenceGeo => self.must_be(member, Kind::String, "a string"),
+            Role::CacheLife => self.cache_life(scan, member),
             Role::TenantMetadata => Ok(()),
         }
     }
@@ -133,6 +151,9 @@ impl<'g> Reader<'g> {
             Role::SafetyIdentifier => &mut sites.safety_identifier,
             Role::Metadata => &mut sites.metadata,
             Role::CacheKey => &mut sites.cache_key,
+            Role::Store => &mut sites.store,
+            Role::ServiceTier => &mut sites.service_tier,
+            Role::InferenceGeo => &mut sites.inference_geo,
             Role::OutputCap => return sites.output_caps.push(at),
             Role::TenantMetadata => return sites.tenant_metadata.push(at),
             _ => return,
@@ -222,10 +243,24 @@ impl<'g> Reader<'g> {
                     self.refer(kind, self.governed.paths.name(member.path));
                 }
             }
-            (Role::ReferenceOrObject(_), Kind::Object) => {}
+            (Role::ReferenceOrObject(_), Kind::Object) => self.keep(member),
             _ => return Err(self.fault(member, "an id")),
         }
         Ok(())
+    }
+
+    /// A cache outlives the call in any case; what is said here is for how long. The provider's shortest is its usual one.
+    fn cache_life(&mut self, scan: &Scan, member: &Member) -> Result<(), AskFault> {
+        self.must_be(member, Kind::String, "a string")?;
+        if !matches!(scan.text(member), Some("in_memory" | "in-memory" | "30m")) {
+            self.keep(member);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, member: &Member) {
+        let path = self.governed.paths.name(member.path);
+        self.asked.keeps.get_or_insert(path);
     }
 
     fn refer(&mut self, kind: ReferenceKind, path: &'static str) {
@@ -238,6 +273,7 @@ impl<'g> Reader<'g> {
         if member.kind != Kind::Null {
             self.must_be(member, Kind::String, "a string")?;
         }
+        let found = member.kind == Kind::String;
         if self
             .item
             .as_ref()
@@ -246,30 +282,36 @@ impl<'g> Reader<'g> {
             self.end_item();
             self.item = Some(Item {
                 parent: member.parent,
+                kind: ItemKind::Reference,
                 has_id: false,
-                is_reference: true,
+                has_content: false,
             });
         }
         if let Some(item) = &mut self.item {
             if role == Role::ItemId {
                 item.has_id = true;
-            } else if member.kind == Kind::String {
-                // A generated image is sent again by its id alone, too.
-                item.is_reference = matches!(
-                    scan.text(member),
-                    Some("item_reference" | "image_generation_call")
-                );
+            } else if role == Role::ItemContent {
+                // Not just the quotes.
+                item.has_content = found && member.value.len() > 2;
+            } else if found {
+                item.kind = match scan.text(member) {
+                    // A generated image is sent again by its id alone, too.
+                    Some("item_reference" | "image_generation_call") => ItemKind::Reference,
+                    Some("reasoning") => ItemKind::Reasoning,
+                    Some(_) | None => ItemKind::Other,
+                };
             }
         }
         Ok(())
     }
 
     fn end_item(&mut self) {
-        if self
-            .item
-            .take()
-            .is_some_and(|item| item.has_id && item.is_reference)
-        {
+        let refers = self.item.take().is_some_and(|item| match item.kind {
+            ItemKind::Reference => item.has_id,
+            ItemKind::Reasoning => item.has_id && !item.has_content,
+            ItemKind::Other => false,
+        });
+        if refers {
             self.refer(ReferenceKind::Item, "$.input[*].id");
         }
     }

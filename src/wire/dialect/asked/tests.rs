@@ -164,7 +164,12 @@ fn members_that_switch_a_hosted_tool_on() {
 
 #[test]
 fn other_models_are_found() {
-    let models = |asked: &Asked| asked.other_models().map(str::to_owned).collect::<Vec<_>>();
+    let models = |asked: &Asked| {
+        asked
+            .other_models()
+            .map(|(model, _)| model.to_owned())
+            .collect::<Vec<_>>()
+    };
     let asked = messages(
         r#"{"model":"a","fallbacks":["b",{"model":"c"}],"tools":[{"type":"advisor_20260301","model":"d"}]}"#,
     );
@@ -428,4 +433,115 @@ fn what_two_parsers_could_read_differently_is_a_fault() {
         Err(Code::BodyTooDeep)
     );
     assert_eq!(responses("{\"model\":}"), Err(Code::BodyMalformed));
+}
+
+#[test]
+fn every_other_model_that_is_named_is_found() {
+    let models = |asked: &Asked| -> Vec<String> {
+        asked
+            .other_models()
+            .map(|(model, _)| model.to_owned())
+            .collect()
+    };
+    let asked = chat(r#"{"model":"a","moderation":{"policy":{},"mod\u0065l":"omni"}}"#);
+    assert_eq!(models(&asked), ["omni"]);
+    let asked = responses(
+        r#"{"moderation":{"model":"omni"},"tools":[{"type":"image_generation","model":"i","svg":{"model":"s"}}],
+            "input":[{"type":"tool_search_output","tools":[{"type":"image_generation","model":"j","svg":{"model":"t"}}]}]}"#,
+    );
+    assert_eq!(models(&asked), ["omni", "i", "s", "j", "t"]);
+    let fault = read(
+        Dialect::OpenAi,
+        Endpoint::ChatCompletions,
+        r#"{"moderation":{"model":7}}"#,
+    )
+    .expect_err("no model id");
+    assert_eq!(fault.path, "$.moderation.model");
+}
+
+#[test]
+fn tiers_speeds_and_places_are_found() {
+    let tiers = |asked: &Asked| -> Vec<(String, &'static str)> {
+        asked
+            .tiers()
+            .map(|(tier, path)| (tier.to_owned(), path))
+            .collect()
+    };
+    let asked = chat(r#"{"service_t\u0069er":"priority"}"#);
+    assert_eq!(tiers(&asked), [("priority".into(), "$.service_tier")]);
+    assert_eq!(asked.service_tier(), Some("priority"));
+    let asked = chat(r#"{"service_tier":null}"#);
+    assert_eq!((tiers(&asked), asked.service_tier()), (vec![], None));
+    let asked = messages(
+        r#"{"speed":"fast","service_tier":"auto","inference_geo":"global","fallbacks":[{"model":"b","speed":"slow"}]}"#,
+    );
+    assert_eq!(
+        tiers(&asked),
+        [
+            ("fast".into(), "$.speed"),
+            ("auto".into(), "$.service_tier"),
+            ("slow".into(), "$.fallbacks[*].speed")
+        ]
+    );
+    assert_eq!(asked.inference_geo(), Some("global"));
+    assert_eq!(
+        hosted(&messages(
+            r#"{"billing_policy":{"bill_to":"user_profile"}}"#
+        )),
+        ["billing_policy"]
+    );
+}
+
+#[test]
+fn reasoning_without_its_sealed_content_is_a_reference() {
+    let item =
+        |members: &str| format!(r#"{{"input":[{{"role":"user","content":"a"}},{{{members}}}]}}"#);
+    let sealed = "s".repeat(70_000);
+    let whole =
+        format!(r#""type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"{sealed}""#);
+    let turned = format!(r#""encrypted_content":"{sealed}","id":"rs_1","type":"reasoning""#);
+    for members in [&whole, &turned, r#""type":"reasoning","summary":[]"#] {
+        assert_eq!(references(&responses(&item(members))), [], "{members:.60}");
+    }
+    for members in [
+        r#""type":"reasoning","id":"rs_1","summary":[]"#,
+        r#""id":"rs_1","type":"reasoning","encrypted_content":null"#,
+        r#""id":"rs_1","type":"reasoning","encrypted_content":"""#,
+        r#""encrypted_content":null,"type":"r\u0065asoning","id":"rs_1""#,
+    ] {
+        let asked = responses(&item(members));
+        assert_eq!(
+            references(&asked),
+            [(ReferenceKind::Item, "$.input[*].id")],
+            "{members}"
+        );
+    }
+    // Two items are not taken for one.
+    let asked = responses(
+        r#"{"input":[{"type":"reasoning","id":"a"},{"type":"message","id":"b","encrypted_content":"x"}]}"#,
+    );
+    assert_eq!(references(&asked).len(), 1);
+}
+
+#[test]
+fn what_shall_be_kept_is_found() {
+    for (body, keeps) in [
+        (
+            r#"{"prompt_cache_retention":"24h"}"#,
+            Some("$.prompt_cache_retention"),
+        ),
+        (r#"{"prompt_cache_retention":"in_memory"}"#, None),
+        (
+            r#"{"prompt_cache_options":{"ttl":"12h"}}"#,
+            Some("$.prompt_cache_options.ttl"),
+        ),
+        (r#"{"prompt_cache_options":{"ttl":"30m"}}"#, None),
+        (
+            r#"{"tools":[{"type":"code_interpreter","container":{"type":"auto"}}]}"#,
+            Some("$.tools[*].container"),
+        ),
+    ] {
+        assert_eq!(responses(body).keeps, keeps, "{body}");
+    }
+    assert_eq!(messages(r#"{"thread":{}}"#).keeps, Some("$.thread"));
 }

@@ -233,6 +233,9 @@ fn body() -> impl Strategy<Value = Vec<(String, Value)>> {
         text().prop_map(|value| ("user".to_owned(), value)),
         text().prop_map(|value| ("safety_identifier".to_owned(), value)),
         text().prop_map(|value| ("prompt_cache_key".to_owned(), value)),
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from)]
+            .prop_map(|value| ("store".to_owned(), value)),
+        text().prop_map(|value| ("service_tier".to_owned(), value)),
         number().prop_map(|value| ("max_tokens".to_owned(), value)),
         number().prop_map(|value| ("max_completion_tokens".to_owned(), value)),
         prop_oneof![
@@ -315,6 +318,9 @@ fn model_of(mut root: Map<String, Value>, edits: &[Edit]) -> Value {
                     key.insert_str(0, prefix);
                 }
             }
+            Edit::NoStore => drop(root.insert("store".to_owned(), json!(false))),
+            Edit::ServiceTier(tier) => drop(root.insert("service_tier".to_owned(), json!(tier))),
+            Edit::InferenceGeo(geo) => drop(root.insert("inference_geo".to_owned(), json!(geo))),
         }
     }
     Value::Object(root)
@@ -325,7 +331,7 @@ proptest! {
     fn exactly_the_named_members_change(
         members in body(),
         gap in prop_oneof![Just(""), Just(" "), Just("\r\n\t")],
-        picks in any::<[bool; 5]>(),
+        picks in any::<[bool; 7]>(),
         text in "[a\"\\\\\u{0}\u{1f}\u{7f}é😀/]{0,6}",
         cap in 0..20_u64,
     ) {
@@ -335,6 +341,8 @@ proptest! {
             Edit::IncludeUsage,
             Edit::Stamp { pseudonym: text.clone() },
             Edit::CacheKeyPrefix(text),
+            Edit::NoStore,
+            Edit::ServiceTier("default"),
         ];
         let edits: Vec<_> = all.into_iter().zip(picks).filter(|&(_, pick)| pick).map(|(edit, _)| edit).collect();
         let both_null = ["max_tokens", "max_completion_tokens"]

@@ -41,6 +41,8 @@ pub(in crate::wire::dialect) enum Fact {
     Type,
     Model,
     Tier,
+    /// Where it ran.
+    Geo,
     Id,
     Error,
     Usage,
@@ -81,6 +83,7 @@ pub(super) struct Running {
     total: Option<Tokens>,
     pub(super) model: Option<Box<str>>,
     pub(super) tier: Option<Box<str>>,
+    pub(super) geo: Option<Box<str>>,
     pub(super) id: Option<Box<str>>,
 }
 
@@ -123,6 +126,7 @@ impl Running {
             Fact::Root | Fact::Type | Fact::Opening => {}
             Fact::Model => keep(&mut self.model, text),
             Fact::Tier => keep(&mut self.tier, text),
+            Fact::Geo => keep(&mut self.geo, text),
             Fact::Id => keep(&mut self.id, text),
             Fact::Error => said.error = true,
             Fact::Usage => said.usage |= matches!(seen, Seen::Container(Kind::Object, _)),

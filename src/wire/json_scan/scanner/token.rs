@@ -305,7 +305,11 @@ impl Scanner {
     /// Records the string at the end of a governed path.
     fn captured(&mut self, raw: &[u8], raw_len: usize) -> Result<(), Stopped> {
         let span = self.token.start..self.token.start + raw_len + 2;
-        let text = self.capture(raw, raw_len)?;
+        let text = if self.paths.presence(self.node) {
+            None
+        } else {
+            self.capture(raw, raw_len)?
+        };
         self.record(Kind::String, span, text).map(drop)
     }
 
