@@ -80,6 +80,12 @@ impl ModelRules {
         }
     }
 
+    /// The rule that lets a request for `model` pass, or the one that does not: after its replacement.
+    pub fn usable(&self, model: &str) -> (Permission, &Arc<Rule>) {
+        let sent = self.rewritten(model).map(|rule| rule.value.1.as_str());
+        self.permission(sent.unwrap_or(model))
+    }
+
     /// Whether no model whatever would be denied.
     pub fn is_open(&self) -> bool {
         self.deny.is_empty() && self.allow.iter().any(|rule| rule.value.is_everything())

@@ -85,6 +85,14 @@ impl<'a> Asker<'a> {
 }
 
 impl Allowed {
+    /// Whether the answer lists models that this tenant may not use.
+    pub(super) fn lists_models(&self, policy: &Policy) -> bool {
+        let target = &self.asking.target;
+        target.endpoint == Endpoint::Models
+            && !target.path.starts_with(MODEL_PATH)
+            && !policy.models.is_open()
+    }
+
     /// What to hold of the tenant's limits.
     pub(super) fn ask(&self) -> Ask {
         let AllowedBody::Governed { asked, verdict, .. } = &self.body else {
@@ -162,13 +170,23 @@ fn opened(asker: &Asker<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Listing models is open; looking one up is as open as using it.
+/// Listing models is open, since the list is filtered; looking one up is as open as using it.
 fn model_by_id(asker: &Asker<'_>, path: &str) -> Result<(), Refusal> {
-    match path.strip_prefix("/models/") {
-        None => Ok(()),
-        Some(id) => model_allowed(asker, &percent_decoded(id), "").map(|_| ()),
+    let Some(id) = path.strip_prefix(MODEL_PATH) else {
+        return Ok(());
+    };
+    let id = percent_decoded(id);
+    let (permission, rule) = asker.policy.models.usable(&id);
+    if permission == Permission::Allow {
+        return Ok(());
     }
+    let shown: String = id.chars().take(128).collect();
+    let text = format!("there is no model `{shown}` for this tenant");
+    Err(Refusal::new(Code::ModelUnknown, text).by(rule))
 }
+
+/// Where a single model is looked up.
+const MODEL_PATH: &str = "/models/";
 
 /// Endpoints that address objects which other requests left at the provider.
 fn is_stateful(endpoint: Endpoint) -> bool {

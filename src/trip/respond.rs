@@ -10,10 +10,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
 
+use super::forward::{self, Content};
 use super::identify::TurnedAway;
 use super::meter::{MeteredBody, OutBody};
 use super::record::Run;
-use super::{Refusal, Stop, forward};
+use super::{Refusal, Stop};
 use crate::limits::{Dimension, Level, Levels};
 use crate::snapshot::Standing;
 use crate::units::{Boot, Code, Dialect, Ending, RequestId, Wall};
@@ -37,18 +38,26 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
     let mut headers = std::mem::take(&mut parts.headers);
     let dialect = run.upstream().map(|upstream| upstream.dialect);
     forward::carry_back(&mut headers, own_fields(&run, run.head_at(), dialect));
-    if filter.is_some() {
+    if filter.is_some() || matches!(body, Content::Listed(_)) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    let body = if is_bodiless(&method, parts.status) || body.is_end_stream() {
-        let mut run = run;
-        run.ends(Ending::Complete);
-        line.put_back(run.ground().dialer.pool());
-        OutBody::Empty
-    } else {
-        OutBody::Metered(Box::new(MeteredBody::new(
+    let body = match body {
+        Content::Listed(list) => {
+            let mut run = run;
+            run.delivered(list.len());
+            run.ends(Ending::Complete);
+            line.put_back(run.ground().dialer.pool());
+            OutBody::Full(Some(list))
+        }
+        Content::Streamed(body) if is_bodiless(&method, parts.status) || body.is_end_stream() => {
+            let mut run = run;
+            run.ends(Ending::Complete);
+            line.put_back(run.ground().dialer.pool());
+            OutBody::Empty
+        }
+        Content::Streamed(body) => OutBody::Metered(Box::new(MeteredBody::new(
             run, body, line, filter, patience,
-        )))
+        ))),
     };
     // What else is in the parts is the reason phrase, where the upstream has one of its own.
     parts.version = Version::HTTP_11;

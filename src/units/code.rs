@@ -92,6 +92,8 @@ codes! {
     EndpointDenied "endpoint-denied" 403 Tenant false;
     /// The model is not allowed for this tenant.
     ModelDenied "model-denied" 403 Tenant false;
+    /// The model that was looked up is none that this tenant may use.
+    ModelUnknown "model-unknown" 404 Tenant false;
     /// No model is named, and the policy has no default.
     ModelMissing "model-missing" 400 Tenant false;
     /// A tool that runs at the provider (or a route around the model rules) is not allowed.

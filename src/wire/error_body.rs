@@ -132,6 +132,9 @@ const fn native(dialect: Dialect, code: Code) -> (&'static str, &'static str) {
         (402, Dialect::OpenAi) => ("insufficient_quota", "insufficient_quota"),
         (402, Dialect::Anthropic) => ("billing_error", ""),
         (403, _) => ("permission_error", "permission_denied"),
+        (404, Dialect::OpenAi) if matches!(code, Code::ModelUnknown) => {
+            ("invalid_request_error", "model_not_found")
+        }
         (404, _) => ("not_found_error", "not_found"),
         (408 | 504, _) => ("timeout_error", "timeout"),
         (413, Dialect::OpenAi) => ("invalid_request_error", "request_too_large"),

@@ -3,10 +3,12 @@
 //! Must never send the agent's Outrigger key, nor a byte that was not decided about.
 
 mod head;
+mod models;
 mod spent;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 
@@ -29,12 +31,20 @@ use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 
 /// An upstream's answer, and what is needed to carry it back.
 pub(super) struct Answer {
-    pub(super) response: Response<AnswerBody>,
+    pub(super) response: Response<Content>,
     pub(super) line: Line,
     pub(super) filter: Option<Box<UsageChunkFilter>>,
     pub(super) method: Method,
     /// How long the upstream may be silent between two pieces.
     pub(super) patience: Duration,
+}
+
+/// What an answer carries.
+pub(super) enum Content {
+    /// What comes from the upstream, as it comes.
+    Streamed(AnswerBody),
+    /// A list of models, read and filtered.
+    Listed(Bytes),
 }
 
 pub(super) async fn forward(
@@ -50,6 +60,7 @@ pub(super) async fn forward(
     let endpoint = allowed.asking.target.endpoint;
     let hides_usage =
         matches!(&allowed.body, AllowedBody::Governed { verdict, .. } if verdict.hides_usage);
+    let lists_models = allowed.lists_models(run.policy());
     let request = outgoing(run, allowed, upstream)?;
     run.leaves(key_source(
         run.tenant().key_to(upstream).whose,
@@ -66,12 +77,20 @@ pub(super) async fn forward(
     let meter = meter(&response, upstream.dialect, endpoint);
     run.answered(&response, meter);
     let filter = (hides_usage && run.is_metered_stream()).then(Box::<UsageChunkFilter>::default);
+    let patience = upstream.patience.between_bytes;
+    let listed = lists_models && response.status().is_success() && method != Method::HEAD;
+    let response = if listed {
+        // In a box: its room would be in the future of every trip.
+        Box::pin(list(run, response, patience)).await?
+    } else {
+        response.map(Content::Streamed)
+    };
     Ok(Answer {
         response,
         line,
         filter,
         method,
-        patience: upstream.patience.between_bytes,
+        patience,
     })
 }
 
@@ -89,6 +108,21 @@ fn is_framed_clearly(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Reads and filters a list of models.
+async fn list(
+    run: &Run,
+    response: Response<AnswerBody>,
+    patience: Duration,
+) -> Result<Response<Content>, Stop> {
+    if is_encoded(response.headers()) {
+        let what = "the upstream compressed its list of models, so it cannot be filtered";
+        return Err(Fault::Broken(what).into());
+    }
+    let (parts, body) = response.into_parts();
+    let list = models::filtered(body, run.policy(), patience).await?;
+    Ok(Response::from_parts(parts, Content::Listed(list)))
+}
+
 /// Whose credential a prepared head holds.
 fn key_source(whose: Whose, headers: &HeaderMap) -> KeySource {
     match whose {
@@ -104,6 +138,8 @@ fn outgoing(
     allowed: Allowed,
     upstream: &Upstream,
 ) -> Result<Request<RequestBody>, Refusal> {
+    let reads =
+        allowed.lists_models(run.policy()) || matches!(allowed.body, AllowedBody::Governed { .. });
     let Allowed { asking, body } = allowed;
     let Asking {
         mut parts,
@@ -126,8 +162,8 @@ fn outgoing(
         &spent,
         framing,
     );
-    if matches!(body, AllowedBody::Governed { .. }) {
-        // A compressed answer could not be metered, nor the usage chunk be taken out of it.
+    if reads {
+        // A compressed answer could not be metered, nor anything be taken out of it.
         let identity = header::HeaderValue::from_static("identity");
         parts.headers.insert(header::ACCEPT_ENCODING, identity);
     }
@@ -179,16 +215,20 @@ fn uri(upstream: &Upstream, to: &Target, spent: &Spent) -> Result<Uri, Refusal> 
 /// How to read usage out of the answer, if it can be: only successful answers of model endpoints have any.
 fn meter(response: &Response<AnswerBody>, dialect: Dialect, endpoint: Endpoint) -> Option<Meter> {
     let headers = response.headers();
-    let encoded = headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if !is_metered(endpoint) || encoded || !response.status().is_success() {
+    if !is_metered(endpoint) || is_encoded(headers) || !response.status().is_success() {
         return None;
     }
     if is_event_stream(headers) {
         return Some(Meter::sse(dialect, endpoint));
     }
     Some(Meter::json(dialect, endpoint))
+}
+
+/// Whether the content is compressed.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether answers of an endpoint have usage.

@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 pub mod asked;
+pub mod model_list;
 mod needle;
 pub mod openai;
 pub mod path;

@@ -52,6 +52,9 @@ cases! {
     model_default
     model_default_for_null
     model_rewrite
+    models_filtered
+    models_that_cannot_be_filtered
+    models_too_many
     openai_chat
     openai_chat_stream
     openai_chat_stream_crlf
@@ -115,6 +118,7 @@ cases! {
     refused_limits_in_its_shape
     refused_model_denied
     refused_model_missing
+    refused_model_unknown
     refused_nul_in_header
     refused_origin_denied
     refused_other_model_denied

@@ -298,7 +298,7 @@ fn other_models_background_and_missing_models_are_judged() {
         trial.refuses(
             &format!("models/{id}"),
             bytes.as_bytes(),
-            model,
+            (404, "model-unknown"),
             Shape::OpenAi,
             After::Either,
         );
