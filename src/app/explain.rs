@@ -68,6 +68,10 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<(String, bool
         upstream.region.as_deref().unwrap_or("undeclared")
     );
     let _ = writeln!(out, "endpoint   {}", classified.endpoint);
+    let unseen = classified.endpoint.unseen();
+    if !unseen.is_empty() {
+        let _ = writeln!(out, "unseen     {unseen}");
+    }
     if tenant.key_to(upstream).whose == Whose::Own {
         let _ = writeln!(out, "credential the tenant's own");
     }

@@ -36,6 +36,8 @@ pub(super) struct Answer {
 /// What a dialect's writer makes of a request.
 pub(super) enum Written {
     Plain(String),
+    /// A file of sound.
+    Sound(String),
     Stream {
         frames: Vec<String>,
         /// The error event in this stream's own shape.
@@ -99,6 +101,12 @@ fn attempt(
         | Route::Completions
         | Route::Embeddings
         | Route::Moderations
+        | Route::Decisions
+        | Route::Images
+        | Route::Speech
+        | Route::Compact
+        | Route::InputTokens
+        | Route::ClientSecrets
         | Route::Messages
         | Route::CountTokens) => written(simulator, base, head, route, body)?,
     };
@@ -169,7 +177,9 @@ fn write(
     }
     let model = json
         .get("model")
+        .or_else(|| json.pointer("/session/model"))
         .and_then(Value::as_str)
+        .or_else(|| route.default_model())
         .ok_or_else(|| Complaint::missing(dialect, "model"))?;
     if model.starts_with("no-such-model") {
         return Err(Complaint::no_model(dialect, model));
@@ -191,6 +201,12 @@ fn write(
         Route::Completions => openai::small::completion(&asked)?,
         Route::Embeddings => openai::small::embeddings(&asked)?,
         Route::Moderations => openai::small::moderation(&asked)?,
+        Route::Decisions => openai::further::decision(&asked)?,
+        Route::Images => openai::further::image(&asked)?,
+        Route::Speech => openai::further::speech(&asked)?,
+        Route::Compact => openai::further::compaction(&asked),
+        Route::InputTokens => openai::further::input_tokens(&asked),
+        Route::ClientSecrets => openai::further::client_secret(&asked),
         Route::Models | Route::Model(_) | Route::Unknown | Route::WrongMethod => {
             return Err(Complaint::status(404));
         }
@@ -239,6 +255,11 @@ impl Answer {
             Written::Plain(text) => (
                 Frames::Plain(Bytes::from(text)),
                 "application/json",
+                String::new(),
+            ),
+            Written::Sound(bytes) => (
+                Frames::Plain(Bytes::from(bytes)),
+                "audio/wav",
                 String::new(),
             ),
             Written::Stream { frames, broken } => (

@@ -30,6 +30,12 @@ pub(super) enum Route {
     Completions,
     Embeddings,
     Moderations,
+    Decisions,
+    Images,
+    Speech,
+    Compact,
+    InputTokens,
+    ClientSecrets,
     Messages,
     CountTokens,
     Models,
@@ -41,6 +47,15 @@ pub(super) enum Route {
 }
 
 impl Route {
+    /// The model that answers when none is named; most endpoints have none.
+    pub(super) const fn default_model(&self) -> Option<&'static str> {
+        match self {
+            Self::Moderations => Some("omni-moderation-latest"),
+            Self::InputTokens => Some("gpt-sim"),
+            _ => None,
+        }
+    }
+
     pub(super) fn of(head: &Parts) -> Self {
         let path = head.uri.path();
         let posted = match path {
@@ -49,6 +64,12 @@ impl Route {
             "/v1/completions" => Some(Self::Completions),
             "/v1/embeddings" => Some(Self::Embeddings),
             "/v1/moderations" => Some(Self::Moderations),
+            "/v1/decisions" => Some(Self::Decisions),
+            "/v1/images/generations" => Some(Self::Images),
+            "/v1/audio/speech" => Some(Self::Speech),
+            "/v1/responses/compact" => Some(Self::Compact),
+            "/v1/responses/input_tokens" => Some(Self::InputTokens),
+            "/v1/realtime/client_secrets" => Some(Self::ClientSecrets),
             "/v1/messages" => Some(Self::Messages),
             "/v1/messages/count_tokens" => Some(Self::CountTokens),
             _ => None,

@@ -46,8 +46,15 @@ fn least(run: &Run) -> Ask {
         .upstream()
         .and_then(|upstream| Governed::of(upstream.dialect, run.endpoint()));
     match (governed, run.endpoint()) {
-        (None, _) | (Some(_), Endpoint::CountTokens | Endpoint::Moderations) => COUNTED_ONLY,
-        (Some(_), Endpoint::Embeddings) => Ask {
+        (None, _)
+        | (
+            Some(_),
+            Endpoint::CountTokens
+            | Endpoint::ResponsesInputTokens
+            | Endpoint::Moderations
+            | Endpoint::ClientSecrets,
+        ) => COUNTED_ONLY,
+        (Some(_), Endpoint::Embeddings | Endpoint::Speech) => Ask {
             input: 1,
             output: 0,
         },

@@ -17,7 +17,7 @@ use super::record::Run;
 use crate::config::values::{Permission, Stamp, StreamUsage};
 use crate::limits::Ask;
 use crate::snapshot::{KeyTo, Policy, Rule, Snapshot, Tenant, Upstream};
-use crate::units::{Code, Dialect, Endpoint, TenantId};
+use crate::units::{Code, Dialect, Endpoint, Opening, TenantId};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::splice::Edit;
 
@@ -99,8 +99,11 @@ impl Allowed {
             return COUNTED_ONLY;
         };
         match self.asking.target.endpoint {
-            Endpoint::CountTokens | Endpoint::Moderations => COUNTED_ONLY,
-            Endpoint::Embeddings => Ask {
+            Endpoint::CountTokens
+            | Endpoint::ResponsesInputTokens
+            | Endpoint::Moderations
+            | Endpoint::ClientSecrets => COUNTED_ONLY,
+            Endpoint::Embeddings | Endpoint::Speech => Ask {
                 input: asked.input_estimate,
                 output: 0,
             },
@@ -113,6 +116,12 @@ impl Allowed {
             },
         }
     }
+}
+
+/// Whether the endpoint is open at all, before a byte of the body is read.
+pub(super) fn glance(run: &Run, asking: &Asking) -> Result<(), Refusal> {
+    let asker = Asker::of(run.snapshot(), run.tenant(), &asking.target.upstream);
+    opened(&asker, asking.target.endpoint)
 }
 
 pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal> {
@@ -158,12 +167,17 @@ pub fn endpoint(asker: &Asker<'_>, endpoint: Endpoint, path: &str) -> Result<(),
     terms::unread(asker, endpoint)
 }
 
-/// Whether the policy opens an endpoint that is closed by default.
+/// Whether the policy opens an endpoint, if it is closed by default.
 fn opened(asker: &Asker<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
+    if endpoint.opening() == Opening::Always {
+        return Ok(());
+    }
     let (permission, rule) = asker.policy.endpoint(endpoint);
     if permission == Permission::Deny {
+        let unseen = endpoint.unseen();
+        let why = if unseen.is_empty() { "" } else { ", since " };
         let text = format!(
-            "the endpoint `{endpoint}` is not open to this tenant; hint: `endpoints.allow` of its policy"
+            "the endpoint `{endpoint}` is not open to this tenant{why}{unseen}; hint: `endpoints.allow` of its policy"
         );
         return Err(Refusal::new(Code::EndpointDenied, text).by(rule));
     }
@@ -218,11 +232,13 @@ pub fn judge(
     endpoint: Endpoint,
     asked: &Asked,
 ) -> Result<Verdict, Refusal> {
-    if !is_open(endpoint) {
-        opened(asker, endpoint)?;
-    }
+    opened(asker, endpoint)?;
     let mut verdict = Verdict::default();
-    model(asker, asked, &mut verdict)?;
+    if endpoint == Endpoint::ClientSecrets {
+        session(asker, asked)?;
+    } else {
+        model(asker, asked, &mut verdict)?;
+    }
     for (other, path) in asked.other_models() {
         model_allowed(asker, other, "another model it names")
             .map_err(|refusal| refusal.about(path))?;
@@ -251,7 +267,7 @@ fn model(asker: &Asker<'_>, asked: &Asked, verdict: &mut Verdict) -> Result<(), 
                 verdict.edits.push(Edit::Model(default.value.clone()));
                 default.value.clone()
             }
-            None if asked.endpoint == Endpoint::Moderations => return Ok(()),
+            None if is_optional(asked.endpoint) => return Ok(()),
             // The stored prompt names the model, out of sight: only where any model may be used.
             None if asked.stored_prompt && rules.is_open() => return Ok(()),
             None => {
@@ -272,6 +288,26 @@ fn model(asker: &Asker<'_>, asked: &Asked, verdict: &mut Verdict) -> Result<(), 
     verdict.rule = Some(model_allowed(asker, &sent, "")?);
     verdict.model = sent;
     Ok(())
+}
+
+/// A secret opens sessions that nobody here sees: it must name its models, and is made where anything may be kept.
+fn session(asker: &Asker<'_>, asked: &Asked) -> Result<(), Refusal> {
+    terms::unread(asker, asked.endpoint)?;
+    references(asker, asked.endpoint.as_str())?;
+    if asked.other_models().next().is_some() || asker.policy.models.is_open() {
+        return Ok(());
+    }
+    let text =
+        "the session names no model, so the provider would choose; hint: send `session.model`";
+    Err(Refusal::new(Code::ModelMissing, text).about("$.session.model"))
+}
+
+/// Endpoints that generate nothing with the model they do not name.
+fn is_optional(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Moderations | Endpoint::ResponsesInputTokens
+    )
 }
 
 fn model_allowed(
@@ -360,12 +396,6 @@ fn output_cap(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut 
     }
 }
 
-/// The governed endpoints that need no opening.
-fn is_open(endpoint: Endpoint) -> bool {
-    has_output(endpoint) && endpoint != Endpoint::Completions
-        || matches!(endpoint, Endpoint::Embeddings | Endpoint::CountTokens)
-}
-
 fn has_output(endpoint: Endpoint) -> bool {
     matches!(
         endpoint,
@@ -373,12 +403,13 @@ fn has_output(endpoint: Endpoint) -> bool {
             | Endpoint::Responses
             | Endpoint::Messages
             | Endpoint::Completions
+            | Endpoint::Complete
     )
 }
 
 fn usage(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut Verdict) {
-    let silent =
-        endpoint == Endpoint::ChatCompletions && asked.stream && asked.include_usage != Some(true);
+    let chunks = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+    let silent = chunks && asked.stream && asked.include_usage != Some(true);
     if silent && policy.stream_usage == StreamUsage::Inject {
         verdict.edits.push(Edit::IncludeUsage);
         verdict.hides_usage = true;

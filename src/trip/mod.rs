@@ -242,9 +242,11 @@ async fn stages(
     body: Incoming,
 ) -> Result<forward::Answer, Stop> {
     run.enter(Phase::Admit);
-    // A throttled tenant uploads nothing.
+    // A throttled tenant uploads nothing, nor is anything read for an endpoint that is closed.
     admit::seat(run)?;
     admit::glance(run)?;
+    run.enter(Phase::Decide);
+    decide::glance(run, &asking)?;
     run.enter(Phase::Peek);
     let asked = peek::peek(run, asking, body).await?;
     run.enter(Phase::Decide);

@@ -12,7 +12,7 @@ pub mod words;
 
 pub use clock::{Boot, Clock, Wall};
 pub use code::{Blame, Code};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Opening};
 pub use ids::{IdError, IdSource, RequestId, TenantId, UpstreamName};
 pub use secret::Secret;
 pub use sharded::Sharded;

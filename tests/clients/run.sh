@@ -107,6 +107,7 @@ url     = "http://$simulator"
 key     = "the-provider-key"
 
 [policies.wide]
+endpoints.allow = ["*"]
 
 [policies.narrow]
 models.allow        = ["gpt-sim", "claude-sim"]

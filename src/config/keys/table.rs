@@ -432,8 +432,8 @@ const POLICIES: &[Key] = &[
         Kind::WordsOrAll(ENDPOINTS),
         is(Value::Texts(&[])),
         "",
-        "endpoints open besides the governed ones; `*` for all of the provider's host",
-        "Governed endpoints (chat, responses, embeddings, messages, models) are always open. Others pass unread: models, caps and usage in them are not checked or counted.",
+        "endpoints open besides those that always are; `*` for all but those that need their own word",
+        "Chat, responses, embeddings, messages and models are always open. What names models that no rule sees (batches, assistants, audio, secrets of sessions and others) needs its own word; `outrigger explain batches` says of each what is not checked.",
     ),
     key(
         "policies.*.hosted_tools.allow",

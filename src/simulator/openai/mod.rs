@@ -2,6 +2,7 @@
 //! here. It must never know the Anthropic dialect.
 
 pub(super) mod chat;
+pub(super) mod further;
 pub(super) mod responses;
 pub(super) mod small;
 

@@ -9,7 +9,7 @@ use crate::config::values::{AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
 use crate::limits::{LimitSpec, Rate};
 use crate::snapshot::{GeoRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream};
-use crate::units::UpstreamName;
+use crate::units::{Endpoint, Opening, UpstreamName};
 
 /// The policy of one fixed tenant for whom none was written.
 const OPEN: &str = "default";
@@ -143,14 +143,7 @@ impl Bench<'_> {
         Policy {
             name: name.into(),
             models: self.models(&raw.models, name),
-            endpoints: self.open_list(
-                key("endpoints.allow"),
-                raw.endpoints_allow.as_ref(),
-                |endpoint: &AnyOr<_>| match endpoint {
-                    AnyOr::Any => Pattern::new("*"),
-                    AnyOr::One(endpoint) => Pattern::new(endpoint.as_str()),
-                },
-            ),
+            endpoints: self.endpoints(key("endpoints.allow"), raw.endpoints_allow.as_ref()),
             hosted_tools: self.open_list(
                 key("hosted_tools.allow"),
                 raw.hosted_tools_allow.as_ref(),
@@ -238,6 +231,35 @@ impl Bench<'_> {
                 value: cap.value,
                 rule: self.rule(key("max_output_tokens"), Some(cap.site)),
             }),
+        }
+    }
+
+    /// `*` opens what is listed, not what asks for its own word.
+    fn endpoints(
+        &self,
+        key: String,
+        list: Option<&Sited<Vec<Sited<AnyOr<Endpoint>>>>>,
+    ) -> OpenList {
+        let listed = || {
+            Endpoint::ALL
+                .iter()
+                .filter(|endpoint| endpoint.opening() == Opening::Listed)
+        };
+        let mut allow = Vec::new();
+        for entry in list.iter().flat_map(|list| &list.value) {
+            let rule = self.rule(key.clone(), Some(entry.site));
+            let open = |endpoint: &Endpoint| Ruled {
+                value: Pattern::new(endpoint.as_str()),
+                rule: Arc::clone(&rule),
+            };
+            match &entry.value {
+                AnyOr::Any => allow.extend(listed().map(open)),
+                AnyOr::One(endpoint) => allow.push(open(endpoint)),
+            }
+        }
+        OpenList {
+            allow,
+            otherwise: self.rule(key, list.map(|list| list.site)),
         }
     }
 

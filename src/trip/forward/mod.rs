@@ -240,6 +240,11 @@ pub(super) fn is_metered(endpoint: Endpoint) -> bool {
             | Endpoint::Messages
             | Endpoint::Embeddings
             | Endpoint::Completions
+            | Endpoint::ResponsesCompact
+            | Endpoint::Decisions
+            | Endpoint::ImageGenerations
+            | Endpoint::Speech
+            | Endpoint::Complete
     )
 }
 

@@ -47,6 +47,12 @@ pub(super) fn governed(endpoint: Endpoint) -> Option<&'static Governed> {
     match endpoint {
         Endpoint::Messages => table!(Messages),
         Endpoint::CountTokens => table!(CountTokens),
+        Endpoint::Complete => {
+            static TABLE: LazyLock<Governed> = LazyLock::new(|| {
+                Governed::compile(Dialect::Anthropic, Endpoint::Complete, &[COMPLETE])
+            });
+            Some(&*TABLE)
+        }
         _ => None,
     }
 }
@@ -98,6 +104,13 @@ const MESSAGES: Rows = &[
         Role::ReferenceOrObject(ReferenceKind::Conversation),
     ),
     ("$.thread.id", Role::Reference(ReferenceKind::Conversation)),
+    ("$.metadata", Role::Metadata),
+];
+
+const COMPLETE: Rows = &[
+    ("$.model", Role::Model),
+    ("$.stream", Role::Stream),
+    ("$.max_tokens_to_sample", Role::OutputCap),
     ("$.metadata", Role::Metadata),
 ];
 
@@ -184,14 +197,16 @@ pub(super) fn event(name: &[u8]) -> Word {
         b"message_start" | b"message_delta" => Word::Numbers,
         b"message_stop" => Word::Stop,
         b"error" => Word::Error,
-        b"content_block_delta" => Word::Text,
+        b"content_block_delta" | b"completion" => Word::Text,
         _ => Word::Other,
     }
 }
 
-/// The members of a `content_block_delta` whose strings are generated text.
-pub(super) static TEXT_NEEDLES: Needles<3> = Needles::new([
+/// The members of a text event whose strings are generated text.
+pub(super) static TEXT_NEEDLES: Needles<4> = Needles::new([
     Needle::new("text", Says::Text),
     Needle::new("partial_json", Says::Text),
     Needle::new("thinking", Says::Text),
+    // The legacy endpoint's.
+    Needle::new("completion", Says::Text),
 ]);

@@ -16,11 +16,26 @@ pub(super) fn endpoint(method: &Method, segments: &[&str; 3]) -> Endpoint {
     match *segments {
         ["chat", "completions", ""] if post => Endpoint::ChatCompletions,
         ["responses", "", ""] if post => Endpoint::Responses,
+        ["responses", "compact", ""] if post => Endpoint::ResponsesCompact,
+        ["responses", "input_tokens", ""] if post => Endpoint::ResponsesInputTokens,
         // Stored completions are state too: listing, reading, changing and deleting them.
         ["chat", "completions", _] | ["responses" | "conversations", ..] => Endpoint::ResponseState,
         ["embeddings", "", ""] if post => Endpoint::Embeddings,
         ["completions", "", ""] if post => Endpoint::Completions,
         ["moderations", "", ""] if post => Endpoint::Moderations,
+        ["decisions", "", ""] if post => Endpoint::Decisions,
+        ["images", "generations", ""] if post => Endpoint::ImageGenerations,
+        ["audio", "speech", ""] if post => Endpoint::Speech,
+        [
+            "realtime",
+            "client_secrets" | "sessions" | "transcription_sessions",
+            "",
+        ]
+        | ["realtime", "translations", "client_secrets"]
+            if post =>
+        {
+            Endpoint::ClientSecrets
+        }
         ["models", ..] => super::path::models(method),
         ["images", ..] => Endpoint::Images,
         ["audio", ..] => Endpoint::Audio,
@@ -33,6 +48,7 @@ pub(super) fn endpoint(method: &Method, segments: &[&str; 3]) -> Endpoint {
         ["fine_tuning" | "evals" | "graders", ..] => Endpoint::Training,
         ["realtime" | "live", ..] => Endpoint::Realtime,
         ["assistants" | "threads", ..] => Endpoint::Assistants,
+        ["agents" | "chatkit", ..] => Endpoint::ManagedAgents,
         [
             "organization" | "organizations" | "projects" | "webhook_endpoints" | "safety"
             | "user_profiles",
@@ -59,6 +75,16 @@ pub(super) fn governed(endpoint: Endpoint) -> Option<&'static Governed> {
         Endpoint::Responses => {
             table!(Responses: MODEL RESPONSES TIERS RESPONSES_TOOLS TOOLS TAGS CACHE)
         }
+        Endpoint::ResponsesCompact => {
+            table!(ResponsesCompact: MODEL RESPONSES TIERS RESPONSES_TOOLS TOOLS TAGS CACHE)
+        }
+        Endpoint::ResponsesInputTokens => {
+            table!(ResponsesInputTokens: MODEL RESPONSES TIERS RESPONSES_TOOLS TOOLS TAGS CACHE)
+        }
+        Endpoint::Decisions => table!(Decisions: MODEL DECISIONS TIERS TAGS CACHE),
+        Endpoint::ImageGenerations => table!(ImageGenerations: MODEL IMAGES TAGS),
+        Endpoint::Speech => table!(Speech: MODEL TAGS),
+        Endpoint::ClientSecrets => table!(ClientSecrets: SESSIONS),
         Endpoint::Completions => table!(Completions: MODEL STREAM COMPLETIONS TAGS),
         Endpoint::Embeddings => table!(Embeddings: MODEL TAGS),
         Endpoint::Moderations => table!(Moderations: MODEL TAGS),
@@ -227,6 +253,47 @@ const RESPONSES_TOOLS: Rows = &[
     ),
 ];
 
+const DECISIONS: Rows = &[
+    (
+        "$.input[*].content[*].file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.input[*].output[*].file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+    (
+        "$.questions[*].instructions[*].file_id",
+        Role::Reference(ReferenceKind::File),
+    ),
+];
+
+const IMAGES: Rows = &[
+    ("$.n", Role::Choices),
+    ("$.stream", Role::Stream),
+    ("$.svg.model", Role::OtherModel),
+];
+
+/// Every model that a session made with a secret may start with, and what it may start with besides.
+const SESSIONS: Rows = &[
+    ("$.model", Role::OtherModel),
+    ("$.prompt", Role::StoredPrompt),
+    ("$.tools[*].type", Role::NestedToolKind),
+    ("$.audio.input.transcription.model", Role::OtherModel),
+    ("$.input_audio_transcription.model", Role::OtherModel),
+    ("$.session.model", Role::OtherModel),
+    ("$.session.prompt", Role::StoredPrompt),
+    ("$.session.tools[*].type", Role::NestedToolKind),
+    (
+        "$.session.audio.input.transcription.model",
+        Role::OtherModel,
+    ),
+    (
+        "$.session.input_audio_transcription.model",
+        Role::OtherModel,
+    ),
+];
+
 const CACHE: Rows = &[
     ("$.prompt_cache_key", Role::CacheKey),
     ("$.prompt_cache_retention", Role::CacheLife),
@@ -334,7 +401,10 @@ pub(super) fn event(name: &[u8]) -> Word {
     match name {
         b"" => Word::Unnamed,
         b"response.created" => Word::Numbers,
-        b"response.completed" | b"response.incomplete" => Word::Terminal,
+        b"response.completed"
+        | b"response.incomplete"
+        | b"image_generation.completed"
+        | b"speech.audio.done" => Word::Terminal,
         b"response.failed" => Word::Failed,
         b"error" => Word::Error,
         _ if name.ends_with(b".delta") => Word::Text,

@@ -215,7 +215,7 @@ impl Plan<'_> {
         let sites = &self.asked.sites;
         let mark = quoted(pseudonym);
         match (self.asked.dialect, self.asked.endpoint) {
-            (Dialect::Anthropic, Endpoint::Messages) => {
+            (Dialect::Anthropic, Endpoint::Messages | Endpoint::Complete) => {
                 self.set(
                     sites.metadata,
                     "metadata",
@@ -224,7 +224,13 @@ impl Plan<'_> {
             }
             // Counting takes no metadata.
             (Dialect::Anthropic, _) => self.doomed.extend(sites.metadata),
-            (Dialect::OpenAi, Endpoint::ChatCompletions | Endpoint::Responses) => {
+            (
+                Dialect::OpenAi,
+                Endpoint::ChatCompletions
+                | Endpoint::Responses
+                | Endpoint::Decisions
+                | Endpoint::ImageGenerations,
+            ) => {
                 self.doomed.extend(sites.user);
                 self.doomed.extend(&sites.tenant_metadata);
                 self.set(sites.safety_identifier, "safety_identifier", &mark);
@@ -311,6 +317,7 @@ const fn cap_member(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::ChatCompletions => Some("max_completion_tokens"),
         Endpoint::Responses => Some("max_output_tokens"),
         Endpoint::Completions | Endpoint::Messages => Some("max_tokens"),
+        Endpoint::Complete => Some("max_tokens_to_sample"),
         _ => None,
     }
 }

@@ -37,7 +37,13 @@ impl Meter {
     /// A meter of an answer that is a stream of events.
     pub fn sse(dialect: Dialect, endpoint: Endpoint) -> Self {
         let named = dialect == Dialect::Anthropic
-            || matches!(endpoint, Endpoint::Responses | Endpoint::ResponseState);
+            || matches!(
+                endpoint,
+                Endpoint::Responses
+                    | Endpoint::ResponseState
+                    | Endpoint::ImageGenerations
+                    | Endpoint::Speech
+            );
         let source = if named {
             Source::Named(Box::new(named::Named::new(dialect)))
         } else {
@@ -209,7 +215,13 @@ impl Tally {
     }
 
     const fn generates(&self) -> bool {
-        !matches!(self.endpoint, Endpoint::Embeddings | Endpoint::Moderations)
+        !matches!(
+            self.endpoint,
+            Endpoint::Embeddings
+                | Endpoint::Moderations
+                | Endpoint::ImageGenerations
+                | Endpoint::Speech
+        )
     }
 
     fn json(&mut self, scanner: &mut Option<Box<json_scan::Scanner>>, bytes: &[u8]) {

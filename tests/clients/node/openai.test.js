@@ -122,6 +122,16 @@ test('embeddings and models', async () => {
   assert.equal((await client.models.retrieve('gpt-sim')).id, 'gpt-sim');
 });
 
+test('legacy completions and moderations', async () => {
+  const { client } = open();
+  const answer = await client.completions.create({ model: 'gpt-sim', prompt: 'Hello there', max_tokens: 64 });
+  assert.equal(answer.choices[0].text, GREETING);
+  const chunks = await all(client.completions.create({ model: 'gpt-sim', prompt: 'Hello there', max_tokens: 64, stream: true }));
+  assert.equal(chunks.map((chunk) => chunk.choices[0].text).join(''), GREETING);
+  const judged = await client.moderations.create({ input: 'fine' });
+  assert.equal(judged.results[0].flagged, false);
+});
+
 test('errors of the provider come through', async () => {
   const { trace, client } = open();
   const error = await raised(OpenAI.NotFoundError, () => client.chat.completions.create(chat({ model: 'no-such-model' })));

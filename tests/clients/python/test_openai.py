@@ -158,6 +158,38 @@ class OpenAi(world.Case):
         self.assertIn("gpt-sim", [model.id for model in client.models.list()])
         self.assertEqual(client.models.retrieve("gpt-sim").id, "gpt-sim")
 
+    def test_legacy_completions(self):
+        client = self.client()
+        answer = client.completions.create(model="gpt-sim", prompt="Hello there", max_tokens=64)
+        self.assertEqual(answer.choices[0].text, world.GREETING)
+        self.assertGreater(answer.usage.completion_tokens, 0)
+        chunks = list(client.completions.create(model="gpt-sim", prompt="Hello there", max_tokens=64, stream=True))
+        self.assertEqual("".join(chunk.choices[0].text for chunk in chunks), world.GREETING)
+        self.assertTrue(all(chunk.usage is None for chunk in chunks), "usage was not asked for by this client")
+        sent = json.loads(self.seen()[1]["body"])
+        self.assertEqual(sent["stream_options"], {"include_usage": True})
+
+    def test_moderations(self):
+        client = self.client()
+        for more in [{}, {"model": "omni-moderation-latest"}]:
+            answer = client.moderations.create(input=["fine", "sim-flagged"], **more)
+            self.assertEqual(answer.model, "omni-moderation-latest")
+            self.assertTrue(answer.results[0].flagged)
+
+    def test_the_endpoints_that_a_policy_opens(self):
+        client = self.client()
+        images = client.images.generate(model="gpt-image-sim", prompt="a grey dot", n=2)
+        self.assertEqual(len(images.data), 2)
+        self.assertEqual(images.usage.output_tokens, 32)
+        events = list(client.images.generate(model="gpt-image-sim", prompt="a grey dot", stream=True))
+        self.assertEqual([event.type for event in events], ["image_generation.completed"])
+        sound = client.audio.speech.create(model="gpt-audio-sim", voice="alloy", input="Hello there")
+        self.assertTrue(sound.content.startswith(b"RIFF"))
+        compacted = client.responses.compact(model="gpt-sim", input="Hello there")
+        self.assertEqual(compacted.output[0].type, "compaction")
+        counted = client.responses.input_tokens.count(model="gpt-sim", input="Hello there")
+        self.assertEqual(counted.input_tokens, 3)
+
     def test_errors_of_the_provider_come_through(self):
         with self.assertRaises(openai.NotFoundError) as raised:
             self.greet(self.client(), model="no-such-model")

@@ -102,6 +102,41 @@ class Refusals(world.Case):
             )
         self.assert_refused(raised.exception, "identity-conflict")
 
+    def test_models_that_may_not_be_used_do_not_exist(self):
+        client = self.openai(world.STRICT)
+        self.assertEqual([model.id for model in client.models.list()], ["gpt-sim"])
+        self.assertEqual(client.models.retrieve("gpt-sim").id, "gpt-sim")
+        before = len(self.seen())
+        with self.assertRaises(openai.NotFoundError) as raised:
+            client.models.retrieve("gpt-sim-mini")
+        self.assertEqual(raised.exception.code, "model_not_found")
+        client = self.anthropic(world.STRICT)
+        self.assertTrue(all(model.id == "claude-sim" for model in client.models.list()))
+        with self.assertRaises(anthropic.NotFoundError):
+            client.models.retrieve("claude-denied")
+        self.assertEqual(len(self.seen()), before + 1)
+
+    def test_endpoints_and_tiers_that_are_not_open(self):
+        client = self.openai(world.STRICT)
+        calls = {
+            "endpoint-denied": [
+                lambda: client.completions.create(model="gpt-sim", prompt="hi"),
+                lambda: client.moderations.create(input="hi"),
+                lambda: client.batches.list(),
+                lambda: client.audio.transcriptions.create(model="gpt-sim", file=("a.wav", b"RIFF")),
+                lambda: client.realtime.client_secrets.create(session={"type": "realtime", "model": "gpt-sim"}),
+            ],
+            "service-tier-denied": [
+                lambda: client.chat.completions.create(model="gpt-sim", messages=HELLO, service_tier="priority"),
+                lambda: client.responses.create(model="gpt-sim", input="hi", service_tier="fast"),
+            ],
+        }
+        for code, denied in calls.items():
+            for call in denied:
+                with self.subTest(code), self.assertRaises(openai.PermissionDeniedError) as raised:
+                    call()
+                self.assert_refused(raised.exception, code)
+
     def test_the_tenant_s_own_rate_limit(self):
         # The other suites share this tenant, so the first of the three may be refused already.
         client = self.openai(world.LIMITED, max_retries=0)

@@ -7,6 +7,7 @@ cases! {
     answer_interim
     answer_to_head
     answer_with_trailers
+    anthropic_complete_opened
     anthropic_count_tokens
     anthropic_messages
     anthropic_messages_stream
@@ -68,7 +69,9 @@ cases! {
     openai_chat_tools
     openai_chat_tools_stream
     openai_completions_opened
+    openai_completions_stream
     openai_embeddings
+    openai_further_endpoints
     openai_model_by_id
     openai_models
     openai_moderations_opened
@@ -94,10 +97,12 @@ cases! {
     refused_body_timeout
     refused_body_too_deep
     refused_body_too_large
+    refused_client_secrets
     refused_coding_unsupported
     refused_codings_in_a_row
     refused_connect
     refused_endpoint_denied
+    refused_endpoints_of_their_own_word
     refused_framing_conflict
     refused_framing_conflict_in_its_turn
     refused_framing_conflict_in_the_body

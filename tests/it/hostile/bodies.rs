@@ -7,7 +7,7 @@ use outrigger::wire::dialect::asked::Governed;
 
 use super::house::{ACME, After, House, SMALL, Shape, Trial, post, post_with};
 
-const ENDPOINTS: [(Dialect, Endpoint, &str); 5] = [
+const ENDPOINTS: [(Dialect, Endpoint, &str); 14] = [
     (
         Dialect::OpenAi,
         Endpoint::ChatCompletions,
@@ -29,7 +29,53 @@ const ENDPOINTS: [(Dialect, Endpoint, &str); 5] = [
         Endpoint::CountTokens,
         "/anthropic/v1/messages/count_tokens",
     ),
+    (
+        Dialect::OpenAi,
+        Endpoint::ResponsesCompact,
+        "/openai/v1/responses/compact",
+    ),
+    (
+        Dialect::OpenAi,
+        Endpoint::ResponsesInputTokens,
+        "/openai/v1/responses/input_tokens",
+    ),
+    (
+        Dialect::OpenAi,
+        Endpoint::Completions,
+        "/openai/v1/completions",
+    ),
+    (
+        Dialect::OpenAi,
+        Endpoint::Moderations,
+        "/openai/v1/moderations",
+    ),
+    (Dialect::OpenAi, Endpoint::Decisions, "/openai/v1/decisions"),
+    (
+        Dialect::OpenAi,
+        Endpoint::ImageGenerations,
+        "/openai/v1/images/generations",
+    ),
+    (Dialect::OpenAi, Endpoint::Speech, "/openai/v1/audio/speech"),
+    (
+        Dialect::OpenAi,
+        Endpoint::ClientSecrets,
+        "/openai/v1/realtime/client_secrets",
+    ),
+    (
+        Dialect::Anthropic,
+        Endpoint::Complete,
+        "/anthropic/v1/complete",
+    ),
 ];
+
+/// A sidecar whose tenants may use all of them.
+fn opened() -> House {
+    House::with(&format!(
+        "{}[policies.standard]\nendpoints.allow = [\"*\", \"client-secrets\"]\nreferences = \"allow\"\n\
+         [policies.tight.endpoints]\nallow = [\"*\", \"client-secrets\"]\n",
+        super::house::PLAIN
+    ))
+}
 
 fn shape(dialect: Dialect) -> Shape {
     match dialect {
@@ -102,7 +148,7 @@ fn escaped(key: &str) -> String {
 
 #[test]
 fn a_governed_path_stands_once_and_in_one_spelling() {
-    let mut trial = Trial::of(House::plain());
+    let mut trial = Trial::of(opened());
     let ambiguous = (400, "body-ambiguous");
     let mut tried = 0;
     for (dialect, endpoint, route) in ENDPOINTS {
@@ -201,7 +247,7 @@ fn a_key_hidden_behind_much_text_is_found() {
 
 #[test]
 fn what_cannot_be_read_is_refused() {
-    let mut trial = Trial::of(House::plain());
+    let mut trial = Trial::of(opened());
     let malformed = (400, "body-malformed");
     let encoding = (415, "body-encoding");
     let deep = |depth: usize| {
@@ -343,7 +389,7 @@ fn what_cannot_be_read_is_refused() {
 
 #[test]
 fn what_is_too_large_is_refused_declared_or_not() {
-    let mut trial = Trial::of(House::plain());
+    let mut trial = Trial::of(opened());
     let large = (413, "body-too-large");
     for (dialect, _, route) in ENDPOINTS {
         let shape = shape(dialect);

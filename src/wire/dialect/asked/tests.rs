@@ -373,11 +373,18 @@ fn every_governed_endpoint_has_a_table() {
     let expected = [
         "chat-completions",
         "responses",
+        "responses-compact",
+        "responses-input-tokens",
         "embeddings",
         "completions",
         "moderations",
+        "decisions",
+        "image-generations",
+        "speech",
+        "client-secrets",
         "messages",
         "count-tokens",
+        "complete",
     ];
     assert_eq!(governed, expected);
 }
