@@ -231,6 +231,11 @@ impl Sidecar {
         write_ready_file(path, &lines)
     }
 
+    /// Wakes every connection, so that what an account was ordered to cut ends now. Costs each of them one poll.
+    pub fn nudge(&self) {
+        self.stage.send_modify(|_| ());
+    }
+
     /// Stops taking work, lets what runs finish, and cuts what does not within the deadline. Returns how many
     /// trips were cut.
     pub async fn drain(&self) -> usize {

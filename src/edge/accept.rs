@@ -22,7 +22,7 @@ use crate::wire::head::Limits;
 /// How far the shutdown has come; every connection watches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Serving.
+    /// Serving. Sent again, it asks every connection to look at what it has under way.
     Open,
     /// No connection is kept alive; new ones are served once.
     Draining,

@@ -70,8 +70,11 @@ where
                 if changed.is_err() {
                     return None;
                 }
-                // Draining: no further request. Cutting: the poll that follows lets the running answer see it.
-                Pin::new(&mut connection).graceful_shutdown();
+                // Draining: no further request. Cutting: the poll that follows lets the running answer see it, as it does
+                // the order to cut one tenant, which is told by the stage that is as it was.
+                if *stage.borrow_and_update() != Stage::Open {
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
             }
         }
     }

@@ -81,7 +81,10 @@ pub(super) async fn http2<S>(
                 if changed.is_err() {
                     return;
                 }
-                connection.as_mut().graceful_shutdown();
+                // An order to cut one tenant is told by the stage as it was; it is for the streams.
+                if *stage.borrow_and_update() != Stage::Open {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             // As on HTTP/1.1, an idle connection lives between one and two times its limit. Pings are no requests.
             () = alarm.as_mut() => {

@@ -4,6 +4,7 @@
 use super::buffers::{Buffers, Full, Lease, Shelf};
 use super::hold::Hold;
 use super::ledger::{Ask, Ledger, Levels};
+use super::order::{Order, Orders};
 use super::queue::Ticket;
 use super::refusal::{Denied, Refused};
 use super::seat::{Seat, Seats};
@@ -18,6 +19,7 @@ pub struct Account {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) shelf: Shelf,
     pub(super) seats: Mutex<Seats>,
+    orders: Orders,
 }
 
 impl Account {
@@ -35,6 +37,7 @@ impl Account {
                 most: spec.connections,
                 taken: 0,
             }),
+            orders: Orders::default(),
         })
     }
 
@@ -119,6 +122,26 @@ impl Account {
     /// The bytes its requests hold.
     pub fn held(&self) -> u64 {
         self.shelf.held()
+    }
+
+    /// What the operator has ordered; one relaxed load.
+    pub fn order(&self) -> Order {
+        self.orders.now()
+    }
+
+    /// From now on new requests are refused; what is under way goes on.
+    pub fn suspend(&self) {
+        self.orders.suspend();
+    }
+
+    /// New requests are taken again.
+    pub fn resume(&self) {
+        self.orders.resume();
+    }
+
+    /// What is under way now ends when it is next polled; whoever orders this wakes the connections.
+    pub fn cut(&self) {
+        self.orders.cut();
     }
 
     /// The requests that wait.

@@ -14,7 +14,8 @@ pub struct Accounts {
     connections: u32,
 }
 
-/// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go.
+/// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go, unless
+/// an operator has suspended them.
 const RETIRED: usize = 65_536;
 
 impl Accounts {
@@ -56,7 +57,9 @@ impl Accounts {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
         let retired = by_id.keys().filter(|id| !is_current(id)).count();
         if retired > RETIRED {
-            by_id.retain(|id, account| is_current(id) || account.in_flight() > 0);
+            by_id.retain(|id, account| {
+                is_current(id) || account.in_flight() > 0 || account.order().is_suspended()
+            });
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::time::Sleep;
@@ -10,7 +11,8 @@ use tokio::time::Sleep;
 use super::Refusal;
 use super::decide::Allowed;
 use super::record::Run;
-use crate::limits::{Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
+use super::stop::SUSPENDED;
+use crate::limits::{Account, Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
 use crate::units::{Code, Endpoint};
 use crate::wire::dialect::asked::Governed;
 
@@ -32,8 +34,11 @@ pub(super) fn seat(run: &Run) -> Result<(), Refusal> {
     })
 }
 
-/// Whether the tenant is at a limit already, before a byte of the body is read. Takes nothing.
+/// Whether the tenant is suspended, or at a limit already, before a byte of the body is read. Takes nothing.
 pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
+    if run.order().is_suspended() {
+        return Err(Refusal::new(Code::TenantSuspended, SUSPENDED));
+    }
     let account = run.account();
     account
         .glance(run.spine().started(), least(run))
@@ -65,9 +70,12 @@ fn least(run: &Run) -> Ask {
     }
 }
 
-pub(super) async fn admit(run: &mut Run, allowed: &Allowed) -> Result<Admitted, Refusal> {
+pub(super) async fn admit(
+    run: &mut Run,
+    account: &Arc<Account>,
+    allowed: &Allowed,
+) -> Result<Admitted, Refusal> {
     let ask = allowed.ask();
-    let account = std::sync::Arc::clone(run.account());
     let now = run.admits();
     if let Ok(hold) = account.reserve(now, ask) {
         return Ok(Admitted { hold });

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::record::Run;
-use super::{Door, tell_panic};
+use super::{Door, stop, tell_panic};
 use crate::config::values::OnMismatch;
 use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
@@ -119,6 +119,9 @@ impl MeteredBody {
                     Ending::Drained,
                     "the sidecar is shutting down",
                 );
+            }
+            if live.run.is_cut() {
+                return self.cut(cx, Code::TenantSuspended, Ending::CutOff, stop::CUT);
             }
             match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

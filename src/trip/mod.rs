@@ -28,6 +28,7 @@ pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Refusal, Stop};
 
 use crate::host::ProcessFacts;
+use crate::limits::{Account, Order};
 use crate::meters::{Registry, Stock};
 use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
@@ -229,7 +230,9 @@ async fn trip(
         Err(turned_away) => return respond::turn_away(run, &turned_away),
     };
     run.aims(&asking.target);
-    match unless_cut(ground, stages(&mut run, asking, body)).await {
+    let (account, order) = (Arc::clone(run.account()), run.order());
+    let work = stages(&mut run, &account, asking, body);
+    match unless_cut(ground, (&account, order), work).await {
         Ok(answer) => respond::answer(run, answer),
         Err(stop) => respond::stop(run, stop.seen_by(door)),
     }
@@ -238,6 +241,7 @@ async fn trip(
 /// The trip from PEEK to FORWARD. METER and RECORD happen while the answer streams, in its body.
 async fn stages(
     run: &mut Run,
+    account: &Arc<Account>,
     asking: Box<accept::Asking>,
     body: Incoming,
 ) -> Result<forward::Answer, Stop> {
@@ -252,22 +256,26 @@ async fn stages(
     run.enter(Phase::Decide);
     let allowed = decide::decide(run, asked)?;
     run.enter(Phase::Admit);
-    let admitted = admit::admit(run, &allowed).await?;
+    let admitted = admit::admit(run, account, &allowed).await?;
     run.enter(Phase::Route);
     let route = route::route(run, &allowed)?;
     run.enter(Phase::Forward);
     forward::forward(run, allowed, admitted, route).await
 }
 
-/// The deadline of the shutdown also ends what has no answer yet: what waits for a body, a place or an upstream.
+/// The deadline of the shutdown, or an operator's order about the tenant, also ends what has no answer yet: what waits for a body, a place or an upstream.
 async fn unless_cut<T>(
     ground: &Ground,
+    (account, order): (&Account, Order),
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<T, Stop> {
     let mut work = std::pin::pin!(work);
     poll_fn(|cx| {
         if ground.shutdown.is_cutting() {
             return Poll::Ready(Err(Stop::Drained));
+        }
+        if order.is_cut_by(account.order()) {
+            return Poll::Ready(Err(Stop::Cut));
         }
         work.as_mut().poll(cx)
     })

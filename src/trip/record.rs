@@ -15,7 +15,7 @@ use super::forward::{is_event_stream, is_metered};
 use super::identify::TurnedAway;
 use super::{Door, Ground, Refusal};
 use crate::config::values::OnMismatch;
-use crate::limits::{Account, Hold, Lease};
+use crate::limits::{Account, Hold, Lease, Order};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Line, Spine};
@@ -33,6 +33,8 @@ pub(super) struct Run {
     phase: Phase,
     ending: Option<Ending>,
     endpoint: Endpoint,
+    /// What the operator had ordered about the tenant when it began.
+    order: Order,
     upstream: Option<Arc<Upstream>>,
     question: Question,
     answer: Answered,
@@ -145,6 +147,7 @@ impl Run {
     ) -> Box<Self> {
         let ground = door.ground();
         let at = (ground.clock.boot(), wall);
+        let order = tenant.account().order();
         let spine = Spine::open(tenant, snapshot, id, at);
         spine.meters().opened();
         door.enter();
@@ -155,6 +158,7 @@ impl Run {
             phase: Phase::Accept,
             ending: None,
             endpoint: Endpoint::Other,
+            order,
             upstream: None,
             question: Question::default(),
             answer: Answered::default(),
@@ -196,6 +200,16 @@ impl Run {
 
     pub(super) fn account(&self) -> &Arc<Account> {
         self.spine.tenant().account()
+    }
+
+    /// The operator's orders under which the trip began.
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Whether the operator has ordered its end since.
+    pub(super) fn is_cut(&self) -> bool {
+        self.order.is_cut_by(self.account().order())
     }
 
     pub(super) fn upstream(&self) -> Option<&Arc<Upstream>> {

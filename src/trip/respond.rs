@@ -14,6 +14,7 @@ use super::forward::{self, Content};
 use super::identify::TurnedAway;
 use super::meter::{MeteredBody, OutBody};
 use super::record::Run;
+use super::stop::CUT;
 use super::{Refusal, Stop};
 use crate::limits::{Dimension, Level, Levels};
 use crate::snapshot::Standing;
@@ -89,6 +90,10 @@ pub(super) fn stop(mut run: Box<Run>, stop: Stop) -> Response<OutBody> {
             run.ends(Ending::Drained);
             let text = "the sidecar is shutting down";
             refuse(run, &Refusal::new(Code::Draining, text).closing(), dialect)
+        }
+        Stop::Cut => {
+            run.ends(Ending::CutOff);
+            refuse(run, &Refusal::new(Code::TenantSuspended, CUT), dialect)
         }
         Stop::Gone => {
             run.ends(Ending::CallerGone);

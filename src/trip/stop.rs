@@ -22,6 +22,8 @@ pub enum Stop {
     Gone,
     /// The sidecar's own shutdown has come to its deadline.
     Drained,
+    /// The operator ended all that the tenant had under way.
+    Cut,
 }
 
 impl Stop {
@@ -53,6 +55,13 @@ pub struct Refusal {
     /// Whether the connection must not be used again.
     pub closes: bool,
 }
+
+/// What the caller of a suspended tenant is told.
+pub(super) const SUSPENDED: &str =
+    "this tenant is suspended; whoever runs the sidecar can resume it";
+
+/// What the caller is told whose answer an operator cut.
+pub(super) const CUT: &str = "whoever runs the sidecar ended what this tenant had under way";
 
 /// A `retry-after` is never longer than this: SDKs sleep for as long as it says.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);

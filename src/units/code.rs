@@ -110,6 +110,8 @@ codes! {
     RegionDenied "region-denied" 403 Tenant false;
     /// The tenant has no credential of its own for the upstream, and must have one.
     CredentialMissing "credential-missing" 403 Operator false;
+    /// An operator has suspended the tenant (`outrigger ctl suspend`).
+    TenantSuspended "tenant-suspended" 403 Operator false;
     /// A rate limit of the tenant (requests or tokens).
     RateLimited "rate-limited" 429 Tenant true;
     /// All of the tenant's slots are taken and its queue is full.

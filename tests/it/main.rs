@@ -1,6 +1,8 @@
 //! The one integration binary: everything that is tested through real sockets, real processes and whole files.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod cli;
