@@ -9,15 +9,18 @@ use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::units::RequestId;
+use crate::units::{AdminOutcome, AdminVerb, RequestId};
 
 #[cfg(test)]
 mod tests;
 
 /// The `target` of every line of this plane; the subscriber lets it and the request plane's through, nothing else.
 pub const TARGET: &str = "outrigger::process";
+
+/// The `target` of what operators did: told at every level, or whoever operates could hide it by lowering the level.
+pub const AUDIT: &str = "outrigger::audit";
 
 /// Everything the process plane can say. A closed list: what has no variant is not logged.
 #[derive(Clone, Copy)]
@@ -132,14 +135,33 @@ pub enum ProcessEvent<'a> {
         /// The task.
         name: &'a str,
     },
-    /// Somebody used the admin socket.
+    /// Somebody used the admin door.
     AdminCall {
         /// What was asked.
-        verb: &'a str,
-        /// Who, by the kernel's word.
-        uid: u32,
+        verb: AdminVerb,
+        /// About whom or what, cleaned.
+        about: &'a str,
+        /// Who: a uid by the kernel's word, or the name of a token.
+        who: &'a dyn fmt::Display,
+        /// As what.
+        role: &'a str,
         /// What became of it.
         outcome: AdminOutcome,
+    },
+    /// How much is logged changed.
+    LogLevel {
+        /// The level from now on.
+        level: &'a str,
+    },
+    /// A caller connected.
+    ClientConnected {
+        /// From where.
+        peer: SocketAddr,
+    },
+    /// A caller's connection is over.
+    ClientGone {
+        /// From where it was.
+        peer: SocketAddr,
     },
     /// A protection of the process itself could not be had.
     HardeningIncomplete {
@@ -164,19 +186,6 @@ pub enum ListenAddress<'a> {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(&'a Path),
-}
-
-/// What became of an admin call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminOutcome {
-    /// It was done.
-    Done,
-    /// The peer may not ask.
-    Denied,
-    /// It was tried and did not work.
-    Failed,
-    /// No such verb.
-    Unknown,
 }
 
 /// Writes one event to the log.
@@ -239,14 +248,22 @@ pub fn tell(event: ProcessEvent<'_>) {
         }
         E::AdminCall {
             verb,
-            uid,
-            outcome: AdminOutcome::Done,
+            about,
+            who,
+            role,
+            outcome,
         } => {
-            info!(target: TARGET, verb, uid, outcome = "done", "admin call");
+            let (verb, is_done) = (verb.as_str(), outcome == AdminOutcome::Done);
+            let outcome = outcome.as_str();
+            if is_done {
+                info!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
+            } else {
+                warn!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
+            }
         }
-        E::AdminCall { verb, uid, outcome } => {
-            warn!(target: TARGET, verb, uid, outcome = outcome.as_str(), "admin call");
-        }
+        E::LogLevel { level } => info!(target: TARGET, level, "log level"),
+        E::ClientConnected { peer } => debug!(target: TARGET, %peer, "client connected"),
+        E::ClientGone { peer } => debug!(target: TARGET, %peer, "client gone"),
         E::HardeningIncomplete { what, why } => {
             warn!(target: TARGET, what, %why, "hardening incomplete");
         }
@@ -296,18 +313,6 @@ fn panicked(info: &PanicHookInfo<'_>) {
         );
     }
     let _ = PANICKED_AT.try_with(|held| held.replace(Some(at)));
-}
-
-impl AdminOutcome {
-    /// The word in the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl fmt::Display for ListenAddress<'_> {

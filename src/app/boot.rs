@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::config::raw::Raw;
-use crate::config::values::{LogFormat, OnOff, OrOff};
+use crate::config::values::{AdminAddress, LogFormat, OnOff, OrOff};
 use crate::config::{Loaded, System, defaults, load, load_text};
 use crate::host;
 
@@ -86,15 +86,6 @@ fn why_not(path: &Path) -> String {
     }
 }
 
-/// Where the admin socket is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Admin {
-    /// Nowhere.
-    Off,
-    /// At this path.
-    At(PathBuf),
-}
-
 /// The facts read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
@@ -102,8 +93,10 @@ pub struct Boot {
     pub proxy: Vec<SocketAddr>,
     /// Metrics and probes.
     pub telemetry: Option<SocketAddr>,
-    /// The admin socket.
-    pub admin: Admin,
+    /// Where operators call; sockets with their whole path.
+    pub admin: Vec<AdminAddress>,
+    /// Whether others than root and this user may call, so that the socket lets them connect.
+    pub admin_shared: bool,
     /// Bytes of a head.
     pub head_bytes: u64,
     /// Time of a head.
@@ -136,10 +129,15 @@ impl Boot {
                 OrOff::Off => None,
                 OrOff::On(address) => Some(address.0),
             },
-            admin: match listen.admin() {
-                OrOff::Off => Admin::Off,
-                OrOff::On(address) => Admin::At(state.join(address.path())),
-            },
+            admin: listen
+                .admin()
+                .into_iter()
+                .map(|at| placed(at, state))
+                .collect(),
+            admin_shared: [&raw.admin.read, &raw.admin.operate]
+                .into_iter()
+                .flatten()
+                .any(|list| !list.value.is_empty()),
             head_bytes: listen.head_bytes(),
             head_timeout: listen.head_timeout(),
             idle_timeout: listen.idle_timeout(),
@@ -160,7 +158,7 @@ impl Boot {
             Some(address) => Self {
                 proxy: vec![address],
                 telemetry: None,
-                admin: Admin::Off,
+                admin: Vec::new(),
                 ..self
             },
         }
@@ -172,6 +170,10 @@ impl Boot {
             ("listen.proxy", self.proxy != newer.proxy),
             ("listen.telemetry", self.telemetry != newer.telemetry),
             ("listen.admin", self.admin != newer.admin),
+            (
+                "admin.read, admin.operate",
+                self.admin_shared != newer.admin_shared,
+            ),
             ("listen.head_bytes", self.head_bytes != newer.head_bytes),
             (
                 "listen.head_timeout",
@@ -207,6 +209,14 @@ fn buffers(raw: &Raw) -> u64 {
     };
     let written = raw.memory.buffers.as_ref();
     written.map_or_else(derived, |written| written.value)
+}
+
+/// A relative admin socket lies in the state directory.
+fn placed(at: AdminAddress, state: &Path) -> AdminAddress {
+    match at {
+        AdminAddress::Unix(path) => AdminAddress::Unix(state.join(path)),
+        AdminAddress::Tcp(_) => at,
+    }
 }
 
 /// The state directory: the one named, else `$STATE_DIRECTORY` (systemd), else

@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::Error;
-use super::boot::{Admin, Boot, Source, state_directory};
+use super::boot::{Boot, Source, state_directory};
+use super::level::LevelKeeper;
 use super::logging::Logging;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::vital::Vital;
-use crate::config::values::OnOff;
+use crate::config::values::{AdminAddress, OnOff};
 use crate::config::{Loaded, render};
-use crate::edge::{self, AdminCall, Doorway, Patience, Ready, Stage};
+use crate::edge::{self, AdminCall, AdminDoor, Doorway, Patience, Ready, Stage};
 use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
@@ -74,6 +75,8 @@ pub struct Sidecar {
     pub proxy: Vec<SocketAddr>,
     /// Metrics and probes; port 0 resolved.
     pub telemetry: Option<SocketAddr>,
+    /// The admin ports; port 0 resolved.
+    pub admin: Vec<SocketAddr>,
     /// What its trips share.
     pub ground: Arc<Ground>,
     /// Reads the configuration again.
@@ -82,6 +85,8 @@ pub struct Sidecar {
     pub calls: mpsc::Receiver<AdminCall>,
     /// The names of tasks that ended and must not.
     pub ended: mpsc::Receiver<&'static str>,
+    /// How much is logged.
+    pub level: LevelKeeper,
     ready: Arc<Ready>,
     stage: watch::Sender<Stage>,
     doorway: Arc<Doorway>,
@@ -191,11 +196,12 @@ impl Prepared {
             .map(|at| telemetry(at, &ground, &ready, &end))
             .transpose()?;
         let (call, calls) = mpsc::channel(16);
-        admin(&boot.admin, call, &end)?;
+        let admin = admin(&boot, call, &ground, &end)?;
         keep_pool(&ground, &end);
         announce(&live, &world, &options.source, clock.as_ref());
         warnings.tell();
         ready.set(true);
+        let level = LevelKeeper::new(logging.levels(), live.take().log_level());
         let reloader = Reloader::new(options, state, world, live, (&loaded, began));
         let listeners = proxy.len() + usize::from(telemetry.is_some());
         tell(ProcessEvent::Started {
@@ -205,10 +211,12 @@ impl Prepared {
         Ok(Sidecar {
             proxy,
             telemetry,
+            admin,
             ground,
             reloader: Arc::new(reloader),
             calls,
             ended,
+            level,
             ready,
             stage,
             doorway,
@@ -228,6 +236,7 @@ impl Sidecar {
             .map(|address| ("proxy", *address))
             .collect();
         lines.extend(self.telemetry.map(|address| ("telemetry", address)));
+        lines.extend(self.admin.iter().map(|address| ("admin", *address)));
         write_ready_file(path, &lines)
     }
 
@@ -358,6 +367,9 @@ const IN_USE_PROXY: &str =
     "another process listens there, perhaps another sidecar; stop it or set `listen.proxy`";
 const IN_USE_TELEMETRY: &str = "another process listens there, perhaps another sidecar; stop it or set `listen.telemetry`, which may be `off`";
 
+const IN_USE_ADMIN: &str =
+    "another process listens there, perhaps another sidecar; stop it or set `listen.admin`";
+
 /// Binds; an address that is taken is explained by the setting that names it.
 fn bind(address: SocketAddr, in_use: &'static str) -> Result<TcpListener, host::Error> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
@@ -389,21 +401,54 @@ fn telemetry(
     Ok(address)
 }
 
+/// Opens every admin listener; gives the ports.
 fn admin(
-    at: &Admin,
+    boot: &Boot,
     calls: mpsc::Sender<AdminCall>,
+    ground: &Arc<Ground>,
+    ended: &mpsc::Sender<&'static str>,
+) -> Result<Vec<SocketAddr>, Error> {
+    let ground = Arc::clone(ground);
+    let door = &AdminDoor { calls, ground };
+    let mut ports = Vec::new();
+    for at in &boot.admin {
+        match at {
+            AdminAddress::Unix(path) => admin_socket(path, boot.admin_shared, door, ended)?,
+            AdminAddress::Tcp(address) => {
+                let listener = bind(*address, IN_USE_ADMIN)?;
+                let address = listener.address();
+                tell(ProcessEvent::ListenerBound {
+                    role: "admin",
+                    address: ListenAddress::Tcp(address),
+                });
+                ports.push(address);
+                let served = edge::admin_port(listener, door.clone());
+                spawn_vital("admin-port", served, ended);
+            }
+        }
+    }
+    Ok(ports)
+}
+
+fn admin_socket(
+    path: &Path,
+    shared: bool,
+    door: &AdminDoor,
     ended: &mpsc::Sender<&'static str>,
 ) -> Result<(), Error> {
-    let Admin::At(path) = at else { return Ok(()) };
     if let Some(directory) = path.parent() {
         files::private_dir(directory)?;
     }
     let listener = UnixListener::bind_private(path)?;
+    if shared {
+        listener.open_to_all()?;
+    }
     tell(ProcessEvent::ListenerBound {
         role: "admin",
         address: ListenAddress::Unix(path),
     });
-    spawn_vital("admin-listener", edge::admin(listener, calls), ended);
+    let served = edge::admin_socket(listener, door.clone());
+    spawn_vital("admin-listener", served, ended);
     Ok(())
 }
 

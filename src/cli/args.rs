@@ -3,10 +3,15 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::duration;
+use crate::config::values::LogLevel;
 use crate::simulator::Script;
+use crate::units::TenantId;
 
 /// A sidecar that makes the tenant the spine of everything an AI agent does.
 #[derive(Debug, Parser)]
@@ -222,14 +227,20 @@ pub(super) struct Ctl {
     /// Where the sidecar's state lies [default: $`STATE_DIRECTORY`, $`XDG_STATE_HOME/outrigger`]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state: Option<PathBuf>,
-    /// The admin socket itself
-    #[arg(long, value_name = "PATH", global = true)]
-    pub(super) socket: Option<PathBuf>,
+    /// The admin door itself: the path of its socket, or `http://127.0.0.1:8472`
+    #[arg(long, alias = "socket", value_name = "PATH|URL", global = true)]
+    pub(super) admin: Option<String>,
+    /// The file of the token to show over TCP
+    #[arg(long, value_name = "FILE", requires = "admin", global = true)]
+    pub(super) token_file: Option<PathBuf>,
+    /// Print the answer as JSON, one document per line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
     #[command(subcommand)]
     pub(super) verb: CtlVerb,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(super) enum CtlVerb {
     /// Read the configuration again; fails if it is rejected
     Reload,
@@ -237,6 +248,48 @@ pub(super) enum CtlVerb {
     Drain,
     /// Say how it is; fails if it does not answer
     Health,
-    /// Say which configuration runs, and why the last change was rejected
+    /// Say which configuration runs, setting by setting, and why the last change was rejected
     Config,
+    /// List the tenants with their limits and what is left of them
+    Tenants(Tenants),
+    /// Say how much is logged, or change it for a while
+    Loglevel(Loglevel),
+    /// Refuse a tenant from now on, until it is resumed or the sidecar ends
+    Suspend {
+        /// Whom
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// End what it has under way, too
+        #[arg(long)]
+        cut: bool,
+    },
+    /// Take a suspended tenant back
+    Resume {
+        /// Whom
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Tenants {
+    /// Only this one
+    #[arg(value_name = "TENANT", conflicts_with_all = ["after", "limit"])]
+    pub(super) tenant: Option<TenantId>,
+    /// Only those behind this one, in the order of their ids
+    #[arg(long, value_name = "TENANT")]
+    pub(super) after: Option<TenantId>,
+    /// So many at most
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Loglevel {
+    /// The new level
+    #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(LogLevel::WORDS))]
+    pub(super) level: Option<String>,
+    /// For how long; then what the configuration says holds again [default: 10m]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "level")]
+    pub(super) span: Option<Duration>,
 }

@@ -4,6 +4,7 @@
 mod args;
 mod ctl;
 mod providers;
+mod told;
 mod topic;
 mod verbs;
 

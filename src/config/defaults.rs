@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, OnMismatch, OnOff, OrOff,
-    Permission, Proof, ProviderRetention, Stamp, StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff,
+    OrOff, Permission, Proof, ProviderRetention, Stamp, StreamUsage, Trust,
 };
 use crate::units::Dialect;
 
@@ -96,6 +96,8 @@ pub const BUFFERS: (u64, u64) = (16 * MIB, 1024 * MIB);
 pub const IDLE_CONNECTIONS: u32 = 256;
 /// `log.format`.
 pub const LOG_FORMAT: LogFormat = LogFormat::Auto;
+/// `log.level`.
+pub const LOG_LEVEL: LogLevel = LogLevel::Info;
 /// `log.requests`.
 pub const LOG_REQUESTS: OnOff = OnOff::On;
 /// `log.queue`.

@@ -40,8 +40,8 @@ pub enum Kind {
     Addresses,
     /// An IP address and port, or `off`.
     AddressOrOff,
-    /// `unix:` and a path, or `off`.
-    SocketOrOff,
+    /// `unix:` and a path or a loopback address, a list of them, or `off`.
+    AdminAddresses,
     /// A number.
     Count(u64, u64),
     /// A number of bytes with its unit.
@@ -77,6 +77,8 @@ pub enum Kind {
 /// The grammar of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
+    /// `uid:` or `gid:` and a number.
+    Caller,
     /// A pattern with `*`.
     Glob,
     /// A host name or IP literal.
@@ -223,7 +225,7 @@ impl Key {
             }
             Kind::Addresses
             | Kind::AddressOrOff
-            | Kind::SocketOrOff
+            | Kind::AdminAddresses
             | Kind::Size(..)
             | Kind::Duration(..)
             | Kind::DurationOrOff(..)
@@ -243,7 +245,9 @@ impl Kind {
         match self {
             Self::Addresses => "an address or a list of addresses",
             Self::AddressOrOff => "an address or `off`",
-            Self::SocketOrOff => "`unix:` and a path, or `off`",
+            Self::AdminAddresses => {
+                "`unix:` and a path or a loopback address, a list of them, or `off`"
+            }
             Self::Count(..) => "a whole number",
             Self::Size(..) => "a size with its unit",
             Self::Duration(..) => "a duration with its unit",
@@ -268,7 +272,7 @@ impl Kind {
             Self::Rate => Some(parse::RATE_UNIT),
             Self::Addresses
             | Self::AddressOrOff
-            | Self::SocketOrOff
+            | Self::AdminAddresses
             | Self::Count(..)
             | Self::Flag
             | Self::Word(_)

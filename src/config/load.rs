@@ -13,6 +13,7 @@ use super::problem::{OutCode, Problem, Severity};
 use super::raw::Raw;
 use super::read;
 use super::section::Context;
+use super::settings;
 use super::site::Sources;
 
 /// Bytes of one config file.
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// All problems, by place.
     pub problems: Vec<Problem>,
+    /// What holds, one line per setting, no secret in it; tenants are left out.
+    pub settings: String,
     /// SHA-256 of the texts in the order of loading, in hex: what `cat outrigger.toml tenants.d/*.toml | sha256sum` prints.
     pub hash: String,
     /// Changes whenever the outcome can: texts, file names and filled-in values.
@@ -264,8 +267,10 @@ impl<'e> Gathered<'e> {
             mut problems,
             mut watched,
             filled,
+            written,
             ..
         } = context;
+        let settings = settings::render(&written, &sources);
         watched.extend(self.watched);
         problems.sort_by_key(|problem| problem.site);
         let hash = hash(&sources);
@@ -274,6 +279,7 @@ impl<'e> Gathered<'e> {
             raw,
             sources,
             problems,
+            settings,
             hash,
             fingerprint,
             watched: watched.into_iter().collect(),

@@ -18,6 +18,7 @@ pub mod render;
 mod schema;
 mod section;
 mod setting;
+mod settings;
 pub mod site;
 mod stray;
 mod suggest;
@@ -30,6 +31,14 @@ pub use raw::Raw;
 pub use reference::{explain, explain_code, nearest_key, reference};
 pub use schema::schema;
 pub use site::{Origin, Place, Site, Sited, Sources};
+
+/// A duration as the configuration writes it: `10m`.
+///
+/// # Errors
+/// How to write one.
+pub fn duration(text: &str) -> Result<std::time::Duration, &'static str> {
+    parse::duration(text).map_err(|flaw| flaw.hint)
+}
 
 /// Loads hostile text, renders every problem both ways and prints the settings: for the fuzzer and the replay of its corpus.
 #[doc(hidden)]

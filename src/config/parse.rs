@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::problem::OutCode;
 use super::values::{
-    AdminAddress, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName, Rate, Region,
-    Scheme, UpstreamUrl, WebOrigin,
+    AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName, Rate,
+    Region, Scheme, UpstreamUrl, WebOrigin,
 };
 use crate::units::UpstreamName;
 
@@ -47,8 +47,12 @@ const ADDRESS: Flaw = flaw(
     "write for example `127.0.0.1:8470` or `[::1]:8470`",
 );
 const SOCKET: Flaw = flaw(
-    "`unix:` and a path",
-    "write for example `unix:admin.sock`, or `off`; TCP is not built in this version",
+    "`unix:` and a path, or a loopback address and a port",
+    "write for example `unix:admin.sock`, `127.0.0.1:8472`, or `off`",
+);
+const CALLER: Flaw = flaw(
+    "`uid:` or `gid:` and a number",
+    "write for example `uid:1000`; `id -u NAME` prints a user's number",
 );
 const URL: Flaw = flaw(
     "an `http` or `https` URL",
@@ -219,15 +223,31 @@ pub(super) fn address(text: &str) -> Result<ListenAddress, Flaw> {
         .map_err(|_| ADDRESS)
 }
 
-/// `unix:admin.sock`. The kernel takes 107 bytes of path; the state directory is still put before it.
-pub(super) fn socket(text: &str) -> Result<AdminAddress, Flaw> {
-    let path = text.strip_prefix("unix:").ok_or(SOCKET)?;
+/// `unix:admin.sock` or `127.0.0.1:8472`. The kernel takes 107 bytes of path; the state directory is still put before it.
+/// An address that others can reach is none: the token would cross the network in the clear.
+pub(super) fn admin_address(text: &str) -> Result<AdminAddress, Flaw> {
+    let Some(path) = text.strip_prefix("unix:") else {
+        let address: SocketAddr = text.parse().map_err(|_| SOCKET)?;
+        let loopback = address.ip().is_loopback();
+        return loopback.then_some(AdminAddress::Tcp(address)).ok_or(SOCKET);
+    };
     let plain =
         !path.is_empty() && path.len() <= 107 && path.bytes().all(|byte| byte.is_ascii_graphic());
     if plain && !path.ends_with('/') {
-        Ok(AdminAddress::new(path))
+        Ok(AdminAddress::Unix(path.into()))
     } else {
         Err(SOCKET)
+    }
+}
+
+/// `uid:1000`, `gid:1000`.
+pub(super) fn caller(text: &str) -> Result<CallerId, Flaw> {
+    let (kind, number) = text.split_once(':').ok_or(CALLER)?;
+    let number = number.parse().map_err(|_| CALLER)?;
+    match kind {
+        "uid" => Ok(CallerId::User(number)),
+        "gid" => Ok(CallerId::Group(number)),
+        _ => Err(CALLER),
     }
 }
 

@@ -183,7 +183,7 @@ out_codes! {
         "More than one tenant is served on bare loopback addresses, and nothing in `identity.accept` proves which one is calling: a loopback port proves nothing. Accept `key` or `path`.";
     /// An address others can reach, without credentials.
     ListenerExposed 20 "exposed without credentials"
-        "The proxy listens on an address that is not loopback, and takes callers without a credential: everyone who can reach it would be the fixed tenant. Listen on loopback, or accept `key` or `path`.";
+        "The proxy listens on an address that is not loopback, and takes callers without a credential: everyone who can reach it would be the fixed tenant. Listen on loopback, or accept `key` or `path`. Or the admin listener is a port, which every process of the machine can reach, and there is no token in `admin.tokens`.";
     /// Two settings that cannot both hold.
     Conflict 21 "conflicting settings"
         "Two settings contradict each other; the message names both.";

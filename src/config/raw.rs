@@ -9,9 +9,10 @@ use crate::units::{Dialect, Endpoint, Secret, TenantId, UpstreamName};
 use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
-    AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName, Proof,
-    ProviderRetention, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
+    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
+    Proof, ProviderRetention, Rate, Region, Role, Stamp, StreamUsage, Trust, UpstreamUrl,
+    WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -19,6 +20,8 @@ use super::values::{
 pub struct Raw {
     /// `[listen]`.
     pub listen: Listen,
+    /// `[admin]`.
+    pub admin: Admin,
     /// `[identity]`; `None` when the section is absent: one fixed tenant.
     pub identity: Option<Identity>,
     /// `[upstreams.NAME]`, in the order written.
@@ -48,8 +51,8 @@ pub struct Listen {
     pub proxy: Option<Sited<Vec<Sited<ListenAddress>>>>,
     /// Where metrics and probes are.
     pub telemetry: Option<Sited<OrOff<ListenAddress>>>,
-    /// Where operators change things.
-    pub admin: Option<Sited<OrOff<AdminAddress>>>,
+    /// Where operators call; never empty when given.
+    pub admin: Option<Sited<OrOff<Vec<Sited<AdminAddress>>>>>,
     /// Further `Host` names that are answered.
     pub hosts: Option<Sited<Vec<Sited<HostName>>>>,
     /// Browser origins that may call.
@@ -64,6 +67,28 @@ pub struct Listen {
     pub write_timeout: Option<Sited<Duration>>,
     /// How many connections at once.
     pub connections: Option<Sited<u32>>,
+}
+
+/// `[admin]`: who may operate the sidecar.
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    /// Who may look.
+    pub read: Option<Sited<Vec<Sited<CallerId>>>>,
+    /// Who may look and act.
+    pub operate: Option<Sited<Vec<Sited<CallerId>>>>,
+    /// `[admin.tokens.NAME]`, in the order written.
+    pub tokens: Vec<AdminToken>,
+}
+
+/// `[admin.tokens.NAME]`: a bearer token for TCP.
+#[derive(Clone, Debug)]
+pub struct AdminToken {
+    /// Its name.
+    pub name: Sited<PolicyName>,
+    /// What its holder may do.
+    pub role: Sited<Role>,
+    /// The token.
+    pub token: Sited<Secret>,
 }
 
 /// `[identity]`: what proves a tenant.
@@ -239,6 +264,8 @@ pub struct Pool {
 pub struct Log {
     /// How lines look.
     pub format: Option<Sited<LogFormat>>,
+    /// The least that is worth a line.
+    pub level: Option<Sited<LogLevel>>,
     /// Whether there is a line per request.
     pub requests: Option<Sited<OnOff>>,
     /// Lines that may wait for the writer.
@@ -322,7 +349,12 @@ defaulted!(Limits {
 });
 
 defaulted!(Pool { idle_connections: u32 = IDLE_CONNECTIONS; });
-defaulted!(Log { format: LogFormat = LOG_FORMAT; requests: OnOff = LOG_REQUESTS; queue: u32 = LOG_QUEUE; });
+defaulted!(Log {
+    format: LogFormat = LOG_FORMAT;
+    level: LogLevel = LOG_LEVEL;
+    requests: OnOff = LOG_REQUESTS;
+    queue: u32 = LOG_QUEUE;
+});
 defaulted!(Metrics { tenants_labelled: u32 = TENANTS_LABELLED; });
 defaulted!(Drain { timeout: Duration = DRAIN_TIMEOUT; idle: Duration = DRAIN_IDLE; });
 defaulted!(Reload { watch: OnOff = RELOAD_WATCH; poll: OrOff<Duration> = RELOAD_POLL; });
@@ -341,12 +373,13 @@ impl Listen {
         or(self.telemetry.as_ref(), defaults::TELEMETRY)
     }
 
-    /// Where operators change things.
-    pub fn admin(&self) -> OrOff<AdminAddress> {
-        self.admin.as_ref().map_or_else(
-            || OrOff::On(AdminAddress::default()),
-            |admin| admin.value.clone(),
-        )
+    /// Where operators call; nowhere if it is off.
+    pub fn admin(&self) -> Vec<AdminAddress> {
+        match self.admin.as_ref().map(|admin| &admin.value) {
+            None => vec![AdminAddress::default()],
+            Some(OrOff::Off) => Vec::new(),
+            Some(OrOff::On(list)) => list.iter().map(|at| at.value.clone()).collect(),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use super::mask;
 use super::parse;
 use super::problem::{OutCode, Problem};
 use super::raw::{
-    Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models, Policy, Pool, Raw, Reload,
-    Tenant, Upstream,
+    Admin, AdminToken, Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models, Policy, Pool,
+    Raw, Reload, Tenant, Upstream,
 };
 use super::section::{Context, Section};
 use super::site::{Site, Sited};
@@ -57,6 +57,9 @@ fn main_only(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
     if let Some(section) = top.sub(context, "listen") {
         raw.listen = listen(context, &section);
     }
+    if let Some(section) = top.sub(context, "admin") {
+        raw.admin = admin(context, &section);
+    }
     if let Some(section) = top.sub(context, "identity") {
         raw.identity = Some(identity(context, &section));
     }
@@ -75,6 +78,7 @@ fn not_here(context: &mut Context<'_>, top: &Section<'_>) {
     for (name, _) in top.entries() {
         let elsewhere = [
             "listen",
+            "admin",
             "identity",
             "upstreams",
             "memory",
@@ -109,6 +113,33 @@ fn listen(context: &mut Context<'_>, section: &Section<'_>) -> Listen {
         idle_timeout: section.get(context, "idle_timeout"),
         write_timeout: section.get(context, "write_timeout"),
         connections: section.get(context, "connections"),
+    }
+}
+
+fn admin(context: &mut Context<'_>, section: &Section<'_>) -> Admin {
+    let tokens = section.sub(context, "tokens");
+    let tokens = tokens.map_or_else(Vec::new, |section| section.named(context));
+    Admin {
+        read: section.get(context, "read"),
+        operate: section.get(context, "operate"),
+        tokens: tokens
+            .iter()
+            .filter_map(|(name, section)| {
+                let id = good_name(
+                    context,
+                    name,
+                    parse::policy_name(&name.value),
+                    "an admin token",
+                );
+                let role = section.require(context, "role");
+                let token = section.require(context, "token");
+                Some(AdminToken {
+                    name: id?,
+                    role: role?,
+                    token: token?,
+                })
+            })
+            .collect(),
     }
 }
 
@@ -378,6 +409,7 @@ fn process(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
     if let Some(section) = top.sub(context, "log") {
         raw.log = Log {
             format: section.get(context, "format"),
+            level: section.get(context, "level"),
             requests: section.get(context, "requests"),
             queue: section.get(context, "queue"),
         };

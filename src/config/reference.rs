@@ -31,6 +31,12 @@ const TABLES: &[(&str, &str, &str)] = &[
         "listen",
         "the sockets of the sidecar, and what a connection may cost",
     ),
+    ("admin", "admin", "who may operate the sidecar"),
+    (
+        "admin.tokens.*",
+        "admin.tokens.ops",
+        "a bearer token for an admin listener on TCP",
+    ),
     (
         "identity",
         "identity",
@@ -65,6 +71,7 @@ pub fn reference() -> String {
                 .path
                 .strip_prefix(path)
                 .and_then(|rest| rest.strip_prefix('.'))
+                .filter(|name| !name.contains('*'))
             else {
                 continue;
             };
@@ -171,7 +178,7 @@ fn takes(key: &Key) -> String {
         Kind::Addresses
         | Kind::Flag
         | Kind::AddressOrOff
-        | Kind::SocketOrOff
+        | Kind::AdminAddresses
         | Kind::Url
         | Kind::Secret
         | Kind::Text(_)

@@ -84,7 +84,9 @@ fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Addresses => json!({ "anyOf": [text(r"^.+:\d+$"), list(&text(r"^.+:\d+$"))] }),
         Kind::AddressOrOff => text(r"^(off|.+:\d+)$"),
-        Kind::SocketOrOff => text("^(off|unix:.+)$"),
+        Kind::AdminAddresses => {
+            json!({ "anyOf": [text(r"^(off|unix:.+|.+:\d+)$"), list(&text(r"^(unix:.+|.+:\d+)$"))] })
+        }
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Size(..) => text(r"^[0-9][0-9_]*\s*(B|KiB|MiB|GiB)$"),
         Kind::Duration(..) => text(r"^[0-9][0-9_]*\s*(ms|s|m|min|h)$"),
@@ -111,6 +113,7 @@ fn grammar(grammar: Grammar) -> Value {
         Grammar::Glob | Grammar::Host | Grammar::Model => {
             json!({ "type": "string", "minLength": 1 })
         }
+        Grammar::Caller => text("^[ug]id:[0-9]+$"),
         Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),
         Grammar::Origin => text("^.+://.+$"),
         Grammar::Pem => text("-----BEGIN CERTIFICATE-----"),

@@ -14,6 +14,7 @@ use super::load::Environment;
 use super::mask;
 use super::node::{Node, article};
 use super::problem::{OutCode, Problem};
+use super::settings::Written;
 use super::site::{Origin, Site, Sited, Sources};
 use super::stray;
 
@@ -28,6 +29,8 @@ pub(super) struct Context<'e> {
     pub(super) watched: BTreeSet<PathBuf>,
     /// Covers every filled-in value.
     pub(super) filled: digest::Context,
+    /// What was read, for the list of what holds.
+    pub(super) written: Vec<Written>,
     environment: &'e dyn Environment,
     left_out: usize,
 }
@@ -43,6 +46,7 @@ impl<'e> Context<'e> {
             problems,
             watched: BTreeSet::new(),
             filled: digest::Context::new(&digest::SHA256),
+            written: Vec::new(),
             environment,
             left_out: 0,
         }

@@ -9,12 +9,14 @@ use super::parse::{self, Flaw};
 use super::problem::OutCode;
 use super::raw::{OwnCredential, Rewrite};
 use super::section::{Context, Section};
+use super::settings;
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AdminAddress, AnyOr, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName, Proof,
-    ProviderRetention, Rate, Region, Stamp, StreamUsage, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
+    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
+    Proof, ProviderRetention, Rate, Region, Role, Stamp, StreamUsage, Trust, UpstreamUrl,
+    WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -31,7 +33,9 @@ impl Section<'_> {
         context: &mut Context<'_>,
         name: &str,
     ) -> Option<Sited<T>> {
-        T::read(&self.node(name)?, context)
+        let node = self.node(name)?;
+        settings::note(&mut context.written, node.key, &node.shown, node.site);
+        T::read(&node, context)
     }
 
     /// A setting that must be written.
@@ -133,12 +137,18 @@ fn word_alone(node: &Node<'_>, context: &mut Context<'_>, word: &str) -> Option<
 /// Lists; broken elements are reported and left out.
 impl<T: Setting> Setting for Vec<Sited<T>> {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {
-        let alone = node.key.kind == Kind::Addresses && node.value.is_str();
+        let alone =
+            matches!(node.key.kind, Kind::Addresses | Kind::AdminAddresses) && node.value.is_str();
         let values: Self = if alone {
             T::read(node, context).into_iter().collect()
         } else {
             let elements = node.list(context)?;
-            if elements.is_empty() && matches!(node.key.kind, Kind::Addresses | Kind::Words(_)) {
+            if elements.is_empty()
+                && matches!(
+                    node.key.kind,
+                    Kind::Addresses | Kind::AdminAddresses | Kind::Words(_)
+                )
+            {
                 node.reject(
                     context,
                     OutCode::InvalidValue,
@@ -227,7 +237,8 @@ macro_rules! parsed {
 }
 
 parsed! {
-    AdminAddress: parse::socket;
+    AdminAddress: parse::admin_address;
+    CallerId: parse::caller;
     Glob: parse::glob;
     HostName: parse::host;
     KeyHash: parse::key_hash;
@@ -309,7 +320,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(Credentials HttpVersion KeyHeader LogFormat OnMismatch OnOff Permission Proof ProviderRetention Stamp StreamUsage Trust);
+worded!(Credentials HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

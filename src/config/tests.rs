@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::keys::{self, Fallback, Kind};
 use super::render::Paint;
-use super::values::{AnyOr, LogFormat, OrOff, Per, Rate};
+use super::values::{AdminAddress, AnyOr, LogFormat, OrOff, Per, Rate};
 use super::*;
 
 /// A made-up outside.
@@ -70,6 +70,7 @@ fn outside() -> Fake {
             "/etc/outrigger/internal-ca.pem",
             "-----BEGIN CERTIFICATE-----\n",
         )
+        .file("/run/secrets/outrigger-admin", "a-token-of-the-reference\n")
 }
 
 fn read(text: &str) -> Loaded {
@@ -222,7 +223,10 @@ fn the_empty_file_is_all_defaults() {
     assert!(raw.identity.is_none() && raw.upstreams.is_empty() && raw.tenants.is_empty());
     assert_eq!(raw.listen.proxy()[0].0.to_string(), "127.0.0.1:8470");
     assert!(matches!(raw.listen.telemetry(), OrOff::On(at) if at.0.port() == 8471));
-    assert!(matches!(raw.listen.admin(), OrOff::On(at) if at.path() == Path::new("admin.sock")));
+    assert_eq!(
+        raw.listen.admin(),
+        [AdminAddress::Unix("admin.sock".into())]
+    );
     assert_eq!(raw.listen.head_bytes(), 65_536);
     assert_eq!(raw.drain.timeout(), Duration::from_secs(25));
     assert_eq!(raw.log.format(), LogFormat::Auto);
@@ -337,7 +341,7 @@ fn a_switch_can_be_filled_in() {
     );
     assert_eq!(raw.listen.telemetry(), OrOff::Off);
     assert_eq!(raw.listen.telemetry.unwrap().origin, Origin::Filled);
-    assert!(matches!(raw.listen.admin(), OrOff::On(at) if at.path() == Path::new("a")));
+    assert_eq!(raw.listen.admin(), [AdminAddress::Unix("a".into())]);
     assert_eq!(raw.reload.poll(), OrOff::On(Duration::from_secs(5)));
 }
 
@@ -395,7 +399,7 @@ fn bounds_of_the_table_hold() {
             }
             Kind::Addresses
             | Kind::AddressOrOff
-            | Kind::SocketOrOff
+            | Kind::AdminAddresses
             | Kind::Rate
             | Kind::Flag
             | Kind::Word(_)
@@ -686,7 +690,9 @@ fn the_reference_without_its_signs_has_every_key() {
             .path
             .replace("upstreams.*", "upstreams.openai")
             .replace("policies.*", "policies.standard");
-        let path = path.replace("tenants.*", "tenants.acme");
+        let path = path
+            .replace("tenants.*", "tenants.acme")
+            .replace("tokens.*", "tokens.ops");
         let mut at = Some(&toml::Value::Table(table.clone())).cloned();
         for segment in path.split('.') {
             at = at.and_then(|value| value.get(segment).cloned());

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,8 +115,28 @@ words! {
         Auto "auto",
         /// For people.
         Text "text",
+        /// `name=value` pairs.
+        Logfmt "logfmt",
         /// For machines.
         Json "json",
+    }
+    /// The least that is worth a log line (`log.level`).
+    LogLevel {
+        /// What went wrong.
+        Error "error",
+        /// And what is odd.
+        Warn "warn",
+        /// And what happened; request lines are this.
+        Info "info",
+        /// And every connection.
+        Debug "debug",
+    }
+    /// What an operator may do (`admin.tokens.*.role`); the later includes the earlier.
+    Role {
+        /// Look.
+        Read "read",
+        /// Look and act.
+        Operate "operate",
     }
     /// A switch.
     OnOff {
@@ -187,26 +207,28 @@ pub enum AnyOr<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenAddress(pub SocketAddr);
 
-/// The admin socket: `unix:` and a path, relative to the state directory unless absolute.
+/// Where operators call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminAddress(PathBuf);
-
-impl AdminAddress {
-    /// Of a path that was checked.
-    pub(super) fn new(path: &str) -> Self {
-        Self(PathBuf::from(path))
-    }
-
-    /// The path.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
+pub enum AdminAddress {
+    /// `unix:` and a path, relative to the state directory unless absolute.
+    Unix(PathBuf),
+    /// A loopback address.
+    Tcp(SocketAddr),
 }
 
 impl Default for AdminAddress {
     fn default() -> Self {
-        Self(PathBuf::from(defaults::ADMIN_SOCKET))
+        Self::Unix(PathBuf::from(defaults::ADMIN_SOCKET))
     }
+}
+
+/// Who calls through the admin socket, by the kernel's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerId {
+    /// `uid:` and a number.
+    User(u32),
+    /// `gid:` and a number.
+    Group(u32),
 }
 
 macro_rules! texts {

@@ -123,14 +123,16 @@ pub async fn listen(
 ) {
     loop {
         match listener.accept().await {
-            Accepted::Connection((stream, _peer)) => {
+            Accepted::Connection((stream, peer)) => {
                 let door = Arc::new(Door::new(Arc::clone(&doorway.ground)));
                 if let Some(entered) = doorway.enter(&door) {
+                    tell(ProcessEvent::ClientConnected { peer });
                     let number = entered.number;
                     let served = connection(stream, door, Arc::clone(&doorway), stage.clone());
                     let task = host::spawn("client-connection", async move {
                         served.await;
                         drop(entered);
+                        tell(ProcessEvent::ClientGone { peer });
                     });
                     doorway.crowd.ends_by(number, task.abort_handle());
                 } else {

@@ -8,12 +8,13 @@ mod crowd;
 mod frames;
 mod guard;
 mod h2;
+mod manners;
 mod page;
 mod stall;
 mod stream;
 mod telemetry;
 
 pub use accept::{Doorway, Stage, listen};
-pub use admin::{AdminCall, AdminReply, AdminVerb, admin};
+pub use admin::{AdminCall, AdminDoor, AdminReply, Ask, admin_port, admin_socket};
 pub use guard::Patience;
 pub use telemetry::{Ready, telemetry};

@@ -20,9 +20,16 @@ use tokio::time::timeout;
 /// How long one connection may stay: scrapers come back, and who does not read its answer gives the place back.
 const LONGEST: Duration = Duration::from_mins(1);
 const HEAD: Duration = Duration::from_secs(10);
+/// How much of a connection is buffered at most, so how long a head may be. Bodies are not read at all.
+const HEAD_BYTES: usize = 16 * 1024;
 
-/// A whole answer.
-pub(super) struct Page(Option<Bytes>);
+/// An answer.
+pub(super) enum Page {
+    /// Whole.
+    Whole(Option<Bytes>),
+    /// Made while it is sent: each piece when there is room for it.
+    Pieces(Box<dyn FnMut() -> Option<Bytes> + Send>),
+}
 
 impl Body for Page {
     type Data = Bytes;
@@ -32,15 +39,24 @@ impl Body for Page {
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.get_mut().0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let next = match self.get_mut() {
+            Self::Whole(bytes) => bytes.take(),
+            Self::Pieces(next) => next(),
+        };
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        matches!(self, Self::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Pieces(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -50,7 +66,20 @@ pub(super) fn page(
     kind: &'static str,
     text: impl Into<Bytes>,
 ) -> Response<Page> {
-    let mut response = Response::new(Page(Some(text.into())));
+    answer(status, kind, Page::Whole(Some(text.into())))
+}
+
+/// An answer that comes in pieces, until there is none.
+pub(super) fn pieces(
+    status: StatusCode,
+    kind: &'static str,
+    next: Box<dyn FnMut() -> Option<Bytes> + Send>,
+) -> Response<Page> {
+    answer(status, kind, Page::Pieces(next))
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: Page) -> Response<Page> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
@@ -65,6 +94,8 @@ pub(super) fn page(
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// JSON.
 pub(super) const JSON: &str = "application/json";
+/// JSON, one value per line.
+pub(super) const LINES: &str = "application/x-ndjson";
 
 /// Serves one connection with `handler`.
 pub(super) async fn serve<S, H, F>(stream: S, handler: H)
@@ -80,6 +111,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     // A connection that ends badly has nobody left to be told.
     let _ = timeout(LONGEST, connection).await;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::uri::Authority;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
+use super::manners;
 use super::page::{Page, TEXT, page, serve};
 use crate::host::{self, Accepted, ProcessFacts, TcpListener};
 use crate::meters::Registry;
@@ -78,19 +78,8 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
     }
-    if request.headers().contains_key(header::ORIGIN) {
-        return page(
-            StatusCode::FORBIDDEN,
-            TEXT,
-            "browser pages may not read this\n",
-        );
-    }
-    if !answers(request, ground) {
-        return page(
-            StatusCode::FORBIDDEN,
-            TEXT,
-            "this host is not answered here; hint: add it to `listen.hosts`\n",
-        );
+    if let Err(why) = manners::check(request, &ground.live.take()) {
+        return page(StatusCode::FORBIDDEN, TEXT, format!("{why}\n"));
     }
     match request.uri().path() {
         "/metrics" => {
@@ -130,21 +119,4 @@ fn health(ground: &Ground) -> String {
         _ => String::new(),
     };
     format!("ok\n{log}{restart}{rejected}")
-}
-
-/// Whether the `Host` is one that no web page can make a browser take for its own (DNS rebinding).
-fn answers(request: &Request<Incoming>, ground: &Ground) -> bool {
-    let host = request.headers().get(header::HOST);
-    let host = host.map(|host| host.to_str().unwrap_or_default());
-    let named = request.uri().authority().map(Authority::as_str);
-    host.into_iter().chain(named).all(|host| {
-        let Ok(authority) = host.parse::<Authority>() else {
-            return false;
-        };
-        let name = authority
-            .host()
-            .trim_matches(['[', ']'])
-            .to_ascii_lowercase();
-        ground.live.take().answers_host(name.trim_end_matches('.'))
-    })
 }

@@ -28,7 +28,13 @@ pub enum Signal {
 
 impl Signal {
     /// What `serve` listens to.
-    pub const CONTROL: [Self; 4] = [Self::Hangup, Self::Interrupt, Self::Quit, Self::Terminate];
+    pub const CONTROL: [Self; 5] = [
+        Self::Hangup,
+        Self::Interrupt,
+        Self::Quit,
+        Self::Terminate,
+        Self::User1,
+    ];
 
     /// What `run` hands on to its child.
     pub const FORWARDED: [Self; 7] = [

@@ -144,6 +144,11 @@ impl Account {
         self.orders.cut();
     }
 
+    /// How many may wait.
+    pub fn queue_room(&self) -> usize {
+        self.ledger.lock().queue_room()
+    }
+
     /// The requests that wait.
     pub fn waiting(&self) -> usize {
         self.ledger.lock().waiting()

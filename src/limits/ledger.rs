@@ -188,6 +188,10 @@ impl Ledger {
         self.gauges[Dimension::Streams as usize].used()
     }
 
+    pub(super) fn queue_room(&self) -> usize {
+        self.queue.room()
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }

@@ -149,6 +149,10 @@ impl Queue {
         self.waiters.len() >= self.room
     }
 
+    pub(super) fn room(&self) -> usize {
+        self.room
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
     }

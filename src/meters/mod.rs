@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use self::births::Births;
 use crate::host::ProcessFacts;
-use crate::units::TenantId;
+use crate::units::{AdminOutcome, AdminVerb, TenantId};
 
 pub use process::{ConnectResult, ProcessMeters, ReloadResult};
 pub use tenant::{Direction, Stock, Stray, TenantMeters};
@@ -84,6 +84,11 @@ impl Registry {
     /// Changes the label limit (a reload may). Lowering it takes no label away.
     pub fn limit_labels(&self, tenants_labelled: usize) {
         self.labelled_max.store(tenants_labelled, Ordering::Relaxed);
+    }
+
+    /// Somebody used the admin door; the series are born when they first count.
+    pub fn admin_call(&self, verb: AdminVerb, outcome: AdminOutcome) {
+        self.process.admin_call(&self.births, verb, outcome);
     }
 
     /// The meters that have no tenant by nature.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Label};
 
-use super::births::{Births, Family, float};
+use super::births::{Births, Family, Row, float};
 use super::text::Page;
 use crate::host::ProcessFacts;
-use crate::units::{Code, Wall};
+use crate::units::{AdminOutcome, AdminVerb, Code, Wall};
 
 /// The process plane's counters and gauges.
 pub struct ProcessMeters {
@@ -30,6 +30,7 @@ pub struct ProcessMeters {
     connects: [Counter; ConnectResult::ALL.len()],
     tenants_labelled: Gauge,
     panics: Counter,
+    admin_calls: Row<{ AdminVerb::ALL.len() * AdminOutcome::ALL.len() }>,
     draining: Gauge,
     buffers: Gauge,
     observed: Observed,
@@ -147,6 +148,7 @@ impl ProcessMeters {
             connects: ConnectResult::ALL.map(connects),
             tenants_labelled: gauge(&TENANTS_LABELLED),
             panics: counter(&PANICS),
+            admin_calls: Row::new(),
             draining: gauge(&DRAINING),
             buffers: gauge(&BUFFERS),
             observed: Observed::default(),
@@ -252,6 +254,16 @@ impl ProcessMeters {
         self.panics.increment(1);
     }
 
+    pub(super) fn admin_call(&self, births: &Births, verb: AdminVerb, outcome: AdminOutcome) {
+        let place = verb as usize * AdminOutcome::ALL.len() + outcome as usize;
+        let birth = || {
+            let verb = Label::from_static_parts("verb", verb.as_str());
+            let result = Label::from_static_parts("result", outcome.as_str());
+            births.counter(&ADMIN_CALLS, vec![verb, result])
+        };
+        self.admin_calls.at(place, birth).increment(1);
+    }
+
     /// The drain began; it does not end but with the process.
     pub fn draining(&self) {
         self.draining.set(1);
@@ -354,7 +366,7 @@ const SEVERED: [Code; 4] = [
 ];
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 25] = [
+pub(super) const FAMILIES: [&Family; 26] = [
     &BUILD_INFO,
     &CONFIG_GENERATION,
     &RELOAD_SUCCESSFUL,
@@ -373,6 +385,7 @@ pub(super) const FAMILIES: [&Family; 25] = [
     &UPSTREAM_CONNECTS,
     &TENANTS_LABELLED,
     &PANICS,
+    &ADMIN_CALLS,
     &DRAINING,
     &BUFFERS,
     &TASKS,
@@ -446,6 +459,10 @@ const TENANTS_LABELLED: Family = Family::gauge(
     "Tenants with series of their own.",
 );
 const PANICS: Family = Family::counter("outrigger_panics_total", "Panics caught; each is a bug.");
+const ADMIN_CALLS: Family = Family::counter(
+    "outrigger_admin_calls_total",
+    "Calls to the admin door, by verb and result.",
+);
 const DRAINING: Family =
     Family::gauge("outrigger_draining", "1 from the start of the shutdown on.");
 const BUFFERS: Family = Family::gauge(

@@ -116,19 +116,23 @@ fn each_event_is_one_line_of_its_level() {
         ),
         (
             ProcessEvent::AdminCall {
-                verb: "reload",
-                uid: 7,
+                verb: AdminVerb::Reload,
+                about: "",
+                who: &"uid:7",
+                role: "operate",
                 outcome: AdminOutcome::Done,
             },
-            r#" INFO admin call verb="reload" uid=7 outcome="done""#,
+            r#" INFO admin call verb="reload" about="" who=uid:7 role="operate" outcome="done""#,
         ),
         (
             ProcessEvent::AdminCall {
-                verb: "reload",
-                uid: 7,
+                verb: AdminVerb::Suspend,
+                about: "acme",
+                who: &"token:ops",
+                role: "read",
                 outcome: AdminOutcome::Denied,
             },
-            r#" WARN admin call verb="reload" uid=7 outcome="denied""#,
+            r#" WARN admin call verb="suspend" about="acme" who=token:ops role="read" outcome="denied""#,
         ),
         (
             ProcessEvent::HardeningIncomplete {
@@ -154,7 +158,11 @@ fn each_event_is_one_line_of_its_level() {
     ];
     for (event, expected) in cases {
         let (level, rest) = expected.split_at(5);
-        assert_eq!(told(event), format!("{level} {TARGET}:{rest}\n"));
+        let target = match event {
+            ProcessEvent::AdminCall { .. } => AUDIT,
+            _ => TARGET,
+        };
+        assert_eq!(told(event), format!("{level} {target}:{rest}\n"));
     }
 }
 

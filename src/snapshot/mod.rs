@@ -2,6 +2,7 @@
 //! once per request, and never changed. Must never be read field by field from a live holder.
 
 mod accounts;
+mod admin;
 mod compile;
 mod credential;
 mod identity;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use accounts::Accounts;
+pub use admin::{AdminRights, Right};
 pub use compile::{Compiled, Overlay, World, compile};
 pub use credential::{KeyTo, Whose};
 pub use identity::{Identified, IdentityFault, KeyDigest, Presented, digest};
@@ -26,7 +28,7 @@ pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
 
-use crate::config::values::{Credentials, ProviderRetention, Stamp};
+use crate::config::values::{Credentials, LogLevel, ProviderRetention, Stamp};
 use crate::meters::Registry;
 use crate::units::{Dialect, TenantId};
 use identity::Identity;
@@ -42,6 +44,9 @@ pub struct Snapshot {
     trust: Arc<TrustStore>,
     hosts: Vec<Box<str>>,
     origins: Vec<Box<str>>,
+    admin: AdminRights,
+    log_level: LogLevel,
+    settings: Box<str>,
     _alive: Alive,
 }
 
@@ -109,6 +114,21 @@ impl Snapshot {
     /// The hash of the configuration's text, in hexadecimal.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Who may operate the sidecar.
+    pub fn admin(&self) -> &AdminRights {
+        &self.admin
+    }
+
+    /// The least that is worth a log line.
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level
+    }
+
+    /// What holds, one line per setting, no secret in it; tenants are left out.
+    pub fn settings(&self) -> &str {
+        &self.settings
     }
 
     /// The tenant of everything that proved nothing.

@@ -18,6 +18,8 @@ use crate::units::Boot;
 pub enum LogFormat {
     /// For people.
     Text,
+    /// `name=value` pairs.
+    Logfmt,
     /// One JSON object per line.
     Json,
 }
@@ -46,6 +48,8 @@ struct Shared {
     failing: AtomicBool,
     most: usize,
     format: LogFormat,
+    /// Whether request lines are not worth a line now.
+    hushed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,6 +83,7 @@ pub fn log(lines: usize, format: LogFormat) -> (LogQueue, LogWriter) {
         failing: AtomicBool::new(false),
         most: lines,
         format,
+        hushed: AtomicBool::new(false),
     });
     let queue = LogQueue {
         _open: Arc::new(Open(Arc::clone(&shared))),
@@ -95,6 +100,9 @@ thread_local! {
 impl LogQueue {
     /// Writes the line of a request that ends at `now`; or drops it, and counts it for its tenant.
     pub fn note(&self, spine: &Spine, now: Boot, facts: impl FnOnce(&mut Line<'_>)) {
+        if self.shared.hushed.load(Ordering::Relaxed) {
+            return;
+        }
         let format = self.shared.format;
         let compose = |out: &mut Vec<u8>| {
             out.clear();
@@ -109,6 +117,11 @@ impl LogQueue {
         if !taken {
             spine.meters().log_dropped();
         }
+    }
+
+    /// From now on there are no request lines; or there are again.
+    pub fn hush(&self, hushed: bool) {
+        self.shared.hushed.store(hushed, Ordering::Relaxed);
     }
 
     /// Takes a line of the process plane, formatted already; waits a little for room, since there are few of them.

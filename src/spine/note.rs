@@ -30,6 +30,14 @@ pub(super) fn begin<'b>(spine: &Spine, format: LogFormat, out: &'b mut Vec<u8>) 
             out.extend_from_slice(b" request tenant=");
             out.extend_from_slice(spine.tenant().id().as_str().as_bytes());
         }
+        LogFormat::Logfmt => {
+            out.extend_from_slice(b"timestamp=");
+            spine.started_wall().rfc3339(out);
+            out.extend_from_slice(b" level=info message=request tenant=");
+            out.extend_from_slice(spine.tenant().id().as_str().as_bytes());
+            out.extend_from_slice(b" generation=");
+            decimal(spine.snapshot().generation(), out);
+        }
     }
     Line { out, format }
 }
@@ -41,7 +49,7 @@ pub(super) fn end(spine: &Spine, now: Boot, format: LogFormat, out: &mut Vec<u8>
     line.number("took_us", took);
     match format {
         LogFormat::Json => out.extend_from_slice(b"}\n"),
-        LogFormat::Text => {
+        LogFormat::Text | LogFormat::Logfmt => {
             out.extend_from_slice(b" request_id=");
             out.extend_from_slice(&spine.id().encode());
             out.push(b'\n');
@@ -59,7 +67,7 @@ impl Line<'_> {
                 self.out.extend_from_slice(word.as_bytes());
                 self.out.push(b'"');
             }
-            LogFormat::Text => self.out.extend_from_slice(word.as_bytes()),
+            LogFormat::Text | LogFormat::Logfmt => self.out.extend_from_slice(word.as_bytes()),
         }
     }
 
@@ -72,7 +80,7 @@ impl Line<'_> {
     /// A short text of the caller or the configuration, escaped.
     pub fn text(&mut self, name: &'static str, value: &str) {
         self.name(name);
-        if self.format == LogFormat::Text && plain(value) {
+        if plain(value, self.format) {
             self.out.extend_from_slice(value.as_bytes());
         } else {
             quoted(value, self.out);
@@ -86,7 +94,7 @@ impl Line<'_> {
                 self.out.extend_from_slice(name.as_bytes());
                 self.out.extend_from_slice(b"\":");
             }
-            LogFormat::Text => {
+            LogFormat::Text | LogFormat::Logfmt => {
                 self.out.push(b' ');
                 self.out.extend_from_slice(name.as_bytes());
                 self.out.push(b'=');
@@ -95,11 +103,15 @@ impl Line<'_> {
     }
 }
 
-fn plain(value: &str) -> bool {
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+/// Whether a text stands bare in that format.
+fn plain(value: &str, format: LogFormat) -> bool {
+    let means = match format {
+        LogFormat::Json => return false,
+        LogFormat::Text => &b"\""[..],
+        LogFormat::Logfmt => b"\"=",
+    };
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !means.contains(&byte);
+    !value.is_empty() && value.bytes().all(is_plain)
 }
 
 fn decimal(value: u64, out: &mut Vec<u8>) {

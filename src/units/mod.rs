@@ -1,6 +1,7 @@
 //! Floor 0, values: the closed vocabularies and the newtypes everything else is written in.
 //! Must never do IO, read a clock, or know a tenant's policy.
 
+pub mod admin;
 pub mod clock;
 pub mod code;
 pub mod endpoint;
@@ -10,6 +11,7 @@ pub mod sharded;
 pub mod tokens;
 pub mod words;
 
+pub use admin::{AdminOutcome, AdminVerb};
 pub use clock::{Boot, Clock, Wall};
 pub use code::{Blame, Code};
 pub use endpoint::{Endpoint, Opening};

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
 use process::{Place, until};
-use transcript::replay;
+use transcript::{replay, replay_in};
 
 #[test]
 fn help() {
@@ -45,6 +45,24 @@ fn ctl() {
     replay("ctl.md");
 }
 
+/// Every verb of the admin door against a sidecar that serves; the last one ends it.
+#[test]
+fn operate() {
+    let place = Place::new();
+    place.write("token", "ops-token-0123456789abcdef\n");
+    place.write("other-token", "not-a-token-of-anybody-here\n");
+    let operators = format!(
+        "admin = [\"unix:admin.sock\", \"127.0.0.1:0\"]\n\
+         [admin.tokens.dashboard]\nrole = \"read\"\ntoken = \"${{file:{}}}\"\n",
+        place.path("token").display()
+    );
+    let config = format!("{ANYWHERE}{operators}{}", include_str!("cli/operate.toml"));
+    place.write("outrigger.toml", &config);
+    let mut served = place.serve(&["serve", "--simulate"]);
+    replay_in(&place, "operate.md");
+    assert_eq!(served.wait(), Some(0));
+}
+
 #[test]
 fn discovery() {
     replay("discovery.md");
@@ -74,7 +92,7 @@ fn a_second_sidecar_does_not_take_the_admin_socket_of_the_first() {
     let second = place.run(&["serve", "--simulate"]);
     assert_eq!(second.code, Some(71), "{second:?}");
     assert!(second.err.contains("hint: "), "{second:?}");
-    let health = place.run(&["ctl", "health"]);
+    let health = place.run(&["ctl", "--json", "health"]);
     assert_eq!(health.code, Some(0), "{health:?}");
     drop(first);
 }
@@ -84,16 +102,16 @@ fn ctl_asks_tells_and_stops_a_sidecar() {
     let place = Place::new();
     place.write("outrigger.toml", ANYWHERE);
     let mut served = place.serve(&["serve", "--simulate"]);
-    let health = place.run(&["ctl", "health"]);
+    let health = place.run(&["ctl", "--json", "health"]);
     assert_eq!(health.code, Some(0), "{health:?}");
     assert!(health.out.contains("\"generation\":1"), "{health:?}");
 
-    let same = place.run(&["ctl", "reload"]);
+    let same = place.run(&["ctl", "--json", "reload"]);
     assert_eq!(same.code, Some(0), "{same:?}");
     assert!(same.out.contains("\"unchanged\""), "{same:?}");
 
     place.write("outrigger.toml", &format!("{ANYWHERE}[tenants.acme]\n"));
-    let reload = place.run(&["ctl", "reload"]);
+    let reload = place.run(&["ctl", "--json", "reload"]);
     assert_eq!(reload.code, Some(0), "{reload:?}");
     assert!(reload.out.contains("\"generation\":2"), "{reload:?}");
 
@@ -101,15 +119,15 @@ fn ctl_asks_tells_and_stops_a_sidecar() {
         "outrigger.toml",
         &format!("{ANYWHERE}[tenants.acme]\npolici = \"x\"\n"),
     );
-    let bad = place.run(&["ctl", "reload"]);
+    let bad = place.run(&["ctl", "--json", "reload"]);
     assert_eq!(bad.code, Some(1), "{bad:?}");
     assert!(bad.out.contains("\"rejected\""), "{bad:?}");
     assert!(bad.err.contains("outrigger.toml:5:1\n"), "{bad:?}");
-    let config = place.run(&["ctl", "config"]);
+    let config = place.run(&["ctl", "--json", "config"]);
     assert!(config.out.contains("\"generation\":2"), "{config:?}");
     assert!(config.out.contains("OUT-0002"), "{config:?}");
 
-    let drain = place.run(&["ctl", "drain"]);
+    let drain = place.run(&["ctl", "--json", "drain"]);
     assert_eq!(drain.code, Some(0), "{drain:?}");
     assert_eq!(served.wait(), Some(0));
 }
@@ -137,17 +155,17 @@ fn ctl_is_answered_while_the_sidecar_drains() {
     let begun = "POST /openai/v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\
                  content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     caller.write_all(begun.as_bytes()).unwrap();
-    let health = || place.run(&["ctl", "health"]);
+    let health = || place.run(&["ctl", "--json", "health"]);
     until("a trip is open", || health().out.contains("\"open\":1"));
 
-    let drain = place.run(&["ctl", "drain"]);
+    let drain = place.run(&["ctl", "--json", "drain"]);
     assert_eq!(drain.code, Some(0), "{drain:?}");
     let during = health();
     assert_eq!(during.code, Some(0), "{during:?}");
     assert!(during.out.contains("\"draining\":true"), "{during:?}");
-    let again = place.run(&["ctl", "drain"]);
+    let again = place.run(&["ctl", "--json", "drain"]);
     assert_eq!(again.code, Some(0), "{again:?}");
-    let reload = place.run(&["ctl", "reload"]);
+    let reload = place.run(&["ctl", "--json", "reload"]);
     assert_eq!(reload.code, Some(1), "{reload:?}");
     assert!(reload.err.contains("draining"), "{reload:?}");
 

@@ -327,7 +327,9 @@ async fn another_user_is_refused_even_where_the_file_would_let_it_in() {
     until("the call in the log", || {
         let lines = served.lines();
         messages_of(&lines, "admin call").iter().any(|line| {
-            line["outcome"] == "denied" && line["uid"] == NOBODY && line["verb"] == "/drain"
+            line["outcome"] == "denied"
+                && line["who"] == format!("uid:{NOBODY}")
+                && line["verb"] == "drain"
         })
     })
     .await;

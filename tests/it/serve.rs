@@ -74,6 +74,8 @@ pub(crate) struct Served {
     pub(crate) telemetry: SocketAddr,
     child: Child,
     log: PathBuf,
+    /// What has to be there for as long as it runs.
+    kept: Vec<TempDir>,
 }
 
 impl Served {
@@ -134,7 +136,24 @@ impl Served {
             home,
             child,
             log,
+            kept: Vec::new(),
         }
+    }
+
+    /// Keeps a directory until it ends.
+    pub(crate) fn keeps(&mut self, directory: TempDir) {
+        self.kept.push(directory);
+    }
+
+    /// A line of the ready file.
+    pub(crate) fn at(&self, name: &str) -> SocketAddr {
+        let text = std::fs::read_to_string(self.home.path().join("ready")).expect("a ready file");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no `{name}` in {text}"))
+            .parse()
+            .expect("an address")
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -196,7 +215,7 @@ impl Served {
     /// `outrigger ctl` on its socket.
     pub(crate) async fn ctl(&self, verb: &str) -> Output {
         let mut command = outrigger(self.home.path());
-        command.args(["ctl", "--state", "state", verb]);
+        command.args(["ctl", "--json", "--state", "state", verb]);
         within("ctl", command.output()).await.expect("the program")
     }
 }

@@ -16,7 +16,6 @@ const PLANNED: &[&str] = &[
     "journal",
     "listen.ca",
     "listen.tls",
-    "log.level",
     "mcp",
     "otlp",
     "prices",

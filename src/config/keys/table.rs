@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    Credentials, HttpVersion, KeyHeader, LogFormat, OnMismatch, OnOff, OrOff, Permission, Proof,
-    ProviderRetention, Stamp, StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Permission,
+    Proof, ProviderRetention, Role, Stamp, StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -87,6 +87,7 @@ macro_rules! limits {
 /// The sections, in the order of the reference.
 pub(super) const SECTIONS: &[&[Key]] = &[
     LISTEN,
+    ADMIN,
     IDENTITY,
     UPSTREAMS,
     POLICIES,
@@ -169,11 +170,11 @@ const LISTEN: &[Key] = &[
     ),
     key(
         "listen.admin",
-        Kind::SocketOrOff,
+        Kind::AdminAddresses,
         is(Value::Text("unix:admin.sock")),
         "",
-        "the socket of `outrigger ctl`; or `off`",
-        "Whoever can open it can reload and drain, so it is a unix socket with mode 0600. A relative path is taken from the state directory.",
+        "where `outrigger ctl` calls: a unix socket, a loopback address, or a list of them; or `off`",
+        "The socket has mode 0600 (0666 if `admin.read` or `admin.operate` name others), and the kernel says who calls. A relative path is taken from the state directory. TCP needs one of `admin.tokens`, and stays on loopback since there is no TLS.",
     ),
     key(
         "listen.hosts",
@@ -560,6 +561,41 @@ const TENANTS: &[Key] = &[
     ),
 ];
 
+const ADMIN: &[Key] = &[
+    key(
+        "admin.read",
+        Kind::Texts(Grammar::Caller),
+        is(Value::Texts(&[])),
+        "",
+        "who else may look, through the unix socket: `uid:1000`, `gid:1000`",
+        "Looking is: health, configuration without its secrets, tenants, limits. The group is the caller's own, not one of its further groups. The sidecar's own user and root may do everything in any case.",
+    ),
+    key(
+        "admin.operate",
+        Kind::Texts(Grammar::Caller),
+        is(Value::Texts(&[])),
+        "",
+        "who else may look and act, through the unix socket",
+        "Acting is: reload, drain, log level, suspend, resume. Each call is logged with who made it, the refused ones too.",
+    ),
+    key(
+        "admin.tokens.*.role",
+        Kind::Word(Role::WORDS),
+        Fallback::Required,
+        "read",
+        "what the holder of the token may do over TCP: `read` or `operate`",
+        "The name of the token stands in the log.",
+    ),
+    key(
+        "admin.tokens.*.token",
+        Kind::Secret,
+        Fallback::Required,
+        "${file:/run/secrets/outrigger-admin}",
+        "the bearer token, at least 24 characters",
+        "From a file it can be changed by a reload. Whoever shares the machine can connect to a loopback port, so without a token there is no TCP.",
+    ),
+];
+
 const PROCESS: &[Key] = &[
     key(
         "memory.buffers",
@@ -584,8 +620,16 @@ const PROCESS: &[Key] = &[
         Kind::Word(LogFormat::WORDS),
         is(Value::Text(d::LOG_FORMAT.as_str())),
         "",
-        "`text`, `json`, or `auto`: text on a terminal, JSON otherwise",
-        "People read one, machines the other.",
+        "`text`, `logfmt`, `json`, or `auto`: text on a terminal, JSON otherwise",
+        "People read one, machines the others.",
+    ),
+    key(
+        "log.level",
+        Kind::Word(LogLevel::WORDS),
+        is(Value::Text(d::LOG_LEVEL.as_str())),
+        "",
+        "the least that is worth a line: `error`, `warn`, `info` or `debug`",
+        "Request lines are `info`. It can be changed for a while without a reload: `outrigger ctl loglevel debug --for 10m`, or SIGUSR1.",
     ),
     key(
         "log.requests",

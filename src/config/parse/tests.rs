@@ -184,13 +184,42 @@ fn names_and_the_like() {
         assert_eq!(address(text), Err(ADDRESS), "{text}");
     }
     assert_eq!(
-        socket("unix:a/b.sock").map(|at| at.path().display().to_string()),
-        Ok("a/b.sock".to_owned())
+        admin_address("unix:a/b.sock"),
+        Ok(AdminAddress::Unix("a/b.sock".into()))
     );
-    for text in ["unix:", "unix:a/", "unix:a b", "a.sock", "127.0.0.1:1"] {
-        assert_eq!(socket(text), Err(SOCKET), "{text}");
+    for text in ["127.0.0.1:1", "[::1]:0"] {
+        let at = text.parse().unwrap();
+        assert_eq!(admin_address(text), Ok(AdminAddress::Tcp(at)), "{text}");
     }
-    assert_eq!(socket(&format!("unix:{}", "x".repeat(108))), Err(SOCKET));
+    // A token must not cross a network in the clear.
+    for text in [
+        "unix:",
+        "unix:a/",
+        "unix:a b",
+        "a.sock",
+        "0.0.0.0:1",
+        "[::]:1",
+        "192.0.2.1:1",
+        "localhost:1",
+    ] {
+        assert_eq!(admin_address(text), Err(SOCKET), "{text}");
+    }
+    assert_eq!(
+        admin_address(&format!("unix:{}", "x".repeat(108))),
+        Err(SOCKET)
+    );
+    assert_eq!(caller("uid:1000"), Ok(CallerId::User(1000)));
+    assert_eq!(caller("gid:0"), Ok(CallerId::Group(0)));
+    for text in [
+        "1000",
+        "uid:",
+        "uid:-1",
+        "uid:root",
+        "user:1",
+        "uid:4294967296",
+    ] {
+        assert_eq!(caller(text), Err(CALLER), "{text}");
+    }
     assert!(origin("https://a.example:8443").is_ok() && origin("chrome-extension://abc").is_ok());
     for text in [
         "null",
@@ -258,7 +287,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "\\PC{0,40}") {
-        let _ = (duration(&text), size(&text), rate(&text), address(&text), socket(&text), url(&text));
+        let _ = (duration(&text), size(&text), rate(&text), address(&text), admin_address(&text), caller(&text), url(&text));
         let _ = (host(&text), origin(&text), region(&text), glob(&text), model(&text), key_hash(&text), policy_name(&text));
     }
 

@@ -29,6 +29,8 @@ pub struct UnixListener {
 pub struct Peer {
     /// The effective user.
     pub uid: u32,
+    /// Its own group, not one of its further groups.
+    pub gid: u32,
     /// The process; for the log only, as numbers are used again.
     pub pid: Option<i32>,
 }
@@ -66,6 +68,12 @@ impl UnixListener {
         &self.path
     }
 
+    /// Lets every user connect whom the directories above let through: whoever accepts asks the kernel who it is.
+    pub fn open_to_all(&self) -> Result<(), Error> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o666))
+            .map_err(|source| Error::new("open", self.path.to_string_lossy(), source))
+    }
+
     /// The next connection and who made it. May be dropped and called again without losing a connection.
     pub async fn accept(&mut self) -> Accepted<(UnixStream, Peer)> {
         self.patience.wait().await;
@@ -79,6 +87,7 @@ impl UnixListener {
                     };
                     let peer = Peer {
                         uid: cred.uid(),
+                        gid: cred.gid(),
                         pid: cred.pid(),
                     };
                     return Accepted::Connection((stream, peer));

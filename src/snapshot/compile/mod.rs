@@ -2,6 +2,7 @@
 //! that one section alone cannot show. Compiles whole or not at all. Must never touch what runs: limits
 //! change size only when the result is adopted.
 
+mod admin;
 mod own_keys;
 mod policies;
 mod tenants;
@@ -85,6 +86,7 @@ pub fn compile(
     let upstreams = bench.upstreams(&loaded.raw, overlay);
     let policies = bench.policies(&loaded.raw, &upstreams);
     let people = bench.people(&loaded.raw, overlay, &policies, &upstreams);
+    let admin = bench.admin(&loaded.raw, overlay);
     if bench
         .problems
         .iter()
@@ -106,6 +108,9 @@ pub fn compile(
         trust: Arc::clone(&world.trust),
         hosts: texts(&mut hosts.map(|host| host.value.to_string())),
         origins: texts(&mut origins.map(|origin| origin.value.to_string())),
+        admin,
+        log_level: loaded.raw.log.level(),
+        settings: loaded.settings.clone().into_boxed_str(),
         _alive: Alive::enter(&world.registry),
     });
     Ok(Compiled {

@@ -7,13 +7,17 @@ use std::path::Path;
 
 use super::process::Place;
 
-/// Replays one file, in one place.
+/// Replays one file, in a place of its own.
 pub(crate) fn replay(name: &str) {
+    replay_in(&Place::new(), name);
+}
+
+/// Replays one file in a place where something runs already.
+pub(crate) fn replay_in(place: &Place, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cli")
         .join(name);
     let text = std::fs::read_to_string(&path).unwrap();
-    let place = Place::new();
     let mut now = String::new();
     let mut differences = String::new();
     let mut commands = 0;

@@ -65,7 +65,7 @@ fn secrets_stay_inside_and_every_line_has_its_tenant() {
 fn ctl(house: &House) -> String {
     let mut stream = UnixStream::connect(house.admin()).expect("the admin socket");
     stream
-        .write_all(b"GET /config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .expect("sent");
     let mut text = String::new();
     std::io::Read::read_to_string(&mut stream, &mut text).expect("an answer");

@@ -1,0 +1,267 @@
+//! From a method and a target to what is asked, and the role it takes. Pure. Must never give a GET a meaning that changes
+//! something, nor look at a body: whatever a call needs stands in its target.
+
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+
+use super::tenants::Listing;
+use super::{Ask, Problem};
+use crate::config::values::{LogLevel, Role};
+use crate::units::{AdminOutcome, AdminVerb, TenantId};
+
+/// A call, read.
+pub(super) struct Asked {
+    pub(super) verb: AdminVerb,
+    /// About whom or what, for the log.
+    pub(super) about: String,
+    /// What it takes to ask it.
+    pub(super) role: Role,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    /// Answered here.
+    Tenants(Listing),
+    /// Answered by the control loop.
+    Control(Ask),
+    /// Not answered.
+    Wrong(Problem),
+}
+
+const NO_SUCH: Problem = Problem(
+    StatusCode::NOT_FOUND,
+    AdminOutcome::Unknown,
+    "there are GET /health, /config, /tenants, /tenants/ID and /loglevel, and POST /reload, /drain, /loglevel, /tenants/ID/suspend and /tenants/ID/resume",
+);
+const WRONG_METHOD: Problem = Problem(
+    StatusCode::METHOD_NOT_ALLOWED,
+    AdminOutcome::Unknown,
+    "looking is GET, changing something is POST or PUT",
+);
+const WRONG_QUERY: Problem = Problem(
+    StatusCode::BAD_REQUEST,
+    AdminOutcome::Unknown,
+    "the query has a member that means nothing here, or a value that cannot be read",
+);
+const NO_TENANT: Problem = Problem(
+    StatusCode::NOT_FOUND,
+    AdminOutcome::Unknown,
+    "that cannot be the id of a tenant",
+);
+
+pub(super) fn read<B>(request: &Request<B>) -> Asked {
+    let path = request.uri().path();
+    let query = request.uri().query().unwrap_or_default();
+    let segments: Vec<&str> = path.split('/').skip(1).take(4).collect();
+    let acts = matches!(*request.method(), Method::POST | Method::PUT);
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let (verb, about, what) = match segments[..] {
+        ["health"] => (AdminVerb::Health, "", plain(query, Ask::Health)),
+        ["config"] => (AdminVerb::Config, "", plain(query, Ask::Config)),
+        ["reload"] => (AdminVerb::Reload, "", plain(query, Ask::Reload)),
+        ["drain"] => (AdminVerb::Drain, "", plain(query, Ask::Drain)),
+        ["loglevel"] if acts => (AdminVerb::SetLogLevel, query, set_level(query)),
+        ["loglevel"] => (AdminVerb::LogLevel, "", plain(query, Ask::LogLevel)),
+        ["tenants"] => (AdminVerb::Tenants, query, listing(None, query)),
+        ["tenants", id] => (AdminVerb::Tenants, id, listing(Some(id), query)),
+        ["tenants", id, "suspend"] => (AdminVerb::Suspend, id, suspend(id, query)),
+        ["tenants", id, "resume"] => (AdminVerb::Resume, id, resume(id, query)),
+        _ => (AdminVerb::Unknown, path, Err(NO_SUCH)),
+    };
+    let role = role_of(verb);
+    let fits = match (role, verb) {
+        (_, AdminVerb::Unknown) => true,
+        (Role::Read, _) => looks,
+        (Role::Operate, _) => acts,
+    };
+    let what = if fits { what } else { Err(WRONG_METHOD) };
+    Asked {
+        verb,
+        about: shown(about),
+        role,
+        what: what.unwrap_or_else(What::Wrong),
+    }
+}
+
+/// Looking takes `read`, whatever changes something `operate`.
+const fn role_of(verb: AdminVerb) -> Role {
+    match verb {
+        AdminVerb::Health
+        | AdminVerb::Config
+        | AdminVerb::Tenants
+        | AdminVerb::LogLevel
+        | AdminVerb::Unknown => Role::Read,
+        AdminVerb::Reload
+        | AdminVerb::Drain
+        | AdminVerb::SetLogLevel
+        | AdminVerb::Suspend
+        | AdminVerb::Resume => Role::Operate,
+    }
+}
+
+/// What a caller wrote, fit for a log line.
+fn shown(text: &str) -> String {
+    let plain = text.chars().filter(char::is_ascii_graphic);
+    plain.take(160).collect()
+}
+
+/// The members of a query; `None` for one without a value.
+fn members(query: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
+    query
+        .split('&')
+        .filter(|member| !member.is_empty())
+        .map(|member| member.split_once('='))
+}
+
+fn plain(query: &str, ask: Ask) -> Result<What, Problem> {
+    if query.is_empty() {
+        return Ok(What::Control(ask));
+    }
+    Err(WRONG_QUERY)
+}
+
+fn set_level(query: &str) -> Result<What, Problem> {
+    let (mut level, mut span) = (None, None);
+    for member in members(query) {
+        match member {
+            Some(("level", word)) => level = LogLevel::from_word(word),
+            Some(("for_ms", millis)) => {
+                let millis = millis.parse().map_err(|_| WRONG_QUERY)?;
+                span = Some(Duration::from_millis(millis));
+            }
+            _ => return Err(WRONG_QUERY),
+        }
+    }
+    let level = level.ok_or(WRONG_QUERY)?;
+    Ok(What::Control(Ask::SetLogLevel(level, span)))
+}
+
+fn suspend(id: &str, query: &str) -> Result<What, Problem> {
+    let tenant = tenant(id)?;
+    let mut cut = false;
+    for member in members(query) {
+        match member {
+            Some(("cut", "true")) => cut = true,
+            Some(("cut", "false")) => cut = false,
+            _ => return Err(WRONG_QUERY),
+        }
+    }
+    Ok(What::Control(Ask::Suspend { tenant, cut }))
+}
+
+fn resume(id: &str, query: &str) -> Result<What, Problem> {
+    plain(query, Ask::Resume(tenant(id)?))
+}
+
+fn listing(id: Option<&str>, query: &str) -> Result<What, Problem> {
+    let mut listing = Listing {
+        only: id.map(tenant).transpose()?,
+        ..Listing::default()
+    };
+    for member in members(query) {
+        match member {
+            Some(("after", id)) if listing.only.is_none() => listing.after = Some(tenant(id)?),
+            Some(("limit", number)) if listing.only.is_none() => {
+                listing.most = number.parse().map_err(|_| WRONG_QUERY)?;
+            }
+            _ => return Err(WRONG_QUERY),
+        }
+    }
+    Ok(What::Tenants(listing))
+}
+
+fn tenant(id: &str) -> Result<TenantId, Problem> {
+    id.parse().map_err(|_| NO_TENANT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: &str, target: &str) -> Asked {
+        let request = Request::builder().method(method).uri(target).body(());
+        read(&request.unwrap())
+    }
+
+    #[test]
+    fn nothing_that_changes_something_is_a_get_and_nothing_that_looks_a_post() {
+        for target in [
+            "/reload",
+            "/drain",
+            "/tenants/acme/suspend",
+            "/tenants/acme/resume",
+        ] {
+            for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+                let what = asked(method, target).what;
+                assert!(
+                    matches!(
+                        what,
+                        What::Wrong(Problem(StatusCode::METHOD_NOT_ALLOWED, ..))
+                    ),
+                    "{method} {target}"
+                );
+            }
+            for method in ["POST", "PUT"] {
+                let asked = asked(method, target);
+                assert!(matches!(asked.what, What::Control(_)), "{method} {target}");
+                assert_eq!(asked.role, Role::Operate, "{target}");
+            }
+        }
+        for target in ["/health", "/config", "/tenants", "/tenants/acme"] {
+            let looked = asked("GET", target);
+            assert!(!matches!(looked.what, What::Wrong(_)), "{target}");
+            assert_eq!(looked.role, Role::Read, "{target}");
+            assert!(
+                matches!(asked("POST", target).what, What::Wrong(_)),
+                "{target}"
+            );
+        }
+        assert_eq!(asked("GET", "/loglevel?level=debug").role, Role::Read);
+        assert!(matches!(
+            asked("GET", "/loglevel?level=debug").what,
+            What::Wrong(_)
+        ));
+    }
+
+    #[test]
+    fn targets_are_read_whole_or_not_at_all() {
+        let Asked {
+            what, about, verb, ..
+        } = asked("POST", "/tenants/acme:eu-1/suspend?cut=true");
+        let tenant = "acme:eu-1".parse().unwrap();
+        let expected = Ask::Suspend { tenant, cut: true };
+        assert!(matches!(what, What::Control(ask) if ask == expected));
+        assert_eq!((about.as_str(), verb), ("acme:eu-1", AdminVerb::Suspend));
+        let level = asked("PUT", "/loglevel?level=debug&for_ms=600000").what;
+        let expected = Ask::SetLogLevel(LogLevel::Debug, Some(Duration::from_mins(10)));
+        assert!(matches!(level, What::Control(ask) if ask == expected));
+        for target in [
+            "/",
+            "/reload/",
+            "/reload?now",
+            "/loglevel",
+            "/loglevel?level=loud",
+            "/loglevel?level=info&for_ms=soon",
+            "/tenants/acme/suspend?cut",
+            "/tenants/acme/suspend/now",
+            "/tenants/_nobody/suspend",
+            "/tenants//suspend",
+        ] {
+            assert!(
+                matches!(asked("POST", target).what, What::Wrong(_)),
+                "{target}"
+            );
+        }
+        for target in [
+            "/tenants?limit=-1",
+            "/tenants/acme?limit=1",
+            "/tenants?after=",
+        ] {
+            assert!(
+                matches!(asked("GET", target).what, What::Wrong(_)),
+                "{target}"
+            );
+        }
+    }
+}
