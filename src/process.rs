@@ -155,13 +155,17 @@ pub enum ProcessEvent<'a> {
     },
     /// A caller connected.
     ClientConnected {
-        /// From where.
-        peer: SocketAddr,
+        /// From where; nothing on a unix socket.
+        peer: Option<SocketAddr>,
+        /// By whom; nothing on a port.
+        uid: Option<u32>,
     },
     /// A caller's connection is over.
     ClientGone {
         /// From where it was.
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
+        /// By whom it was.
+        uid: Option<u32>,
     },
     /// A protection of the process itself could not be had.
     HardeningIncomplete {
@@ -262,8 +266,12 @@ pub fn tell(event: ProcessEvent<'_>) {
             }
         }
         E::LogLevel { level } => info!(target: TARGET, level, "log level"),
-        E::ClientConnected { peer } => debug!(target: TARGET, %peer, "client connected"),
-        E::ClientGone { peer } => debug!(target: TARGET, %peer, "client gone"),
+        E::ClientConnected { peer, uid } => {
+            debug!(target: TARGET, peer = peer.map(display), uid, "client connected");
+        }
+        E::ClientGone { peer, uid } => {
+            debug!(target: TARGET, peer = peer.map(display), uid, "client gone");
+        }
         E::HardeningIncomplete { what, why } => {
             warn!(target: TARGET, what, %why, "hardening incomplete");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::config::raw::Raw;
-use crate::config::values::{AdminAddress, LogFormat, OnOff, OrOff};
+use crate::config::values::{AdminAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxySocket};
 use crate::config::{Loaded, System, defaults, load, load_text};
 use crate::host;
 
@@ -91,6 +91,8 @@ fn why_not(path: &Path) -> String {
 pub struct Boot {
     /// Where agents call.
     pub proxy: Vec<SocketAddr>,
+    /// And in the file system.
+    pub sockets: Vec<ProxySocket>,
     /// Metrics and probes.
     pub telemetry: Option<SocketAddr>,
     /// Where operators call; sockets with their whole path.
@@ -123,8 +125,16 @@ impl Boot {
     /// The facts of a configuration; a relative admin socket lies in `state`.
     pub fn of(raw: &Raw, state: &Path) -> Self {
         let listen = &raw.listen;
+        let (mut proxy, mut sockets) = (Vec::new(), Vec::new());
+        for address in listen.proxy() {
+            match address {
+                ProxyAddress::Tcp(address) => proxy.push(address.0),
+                ProxyAddress::Unix(socket) => sockets.push(socket),
+            }
+        }
         Self {
-            proxy: listen.proxy().iter().map(|address| address.0).collect(),
+            proxy,
+            sockets,
             telemetry: match listen.telemetry() {
                 OrOff::Off => None,
                 OrOff::On(address) => Some(address.0),
@@ -157,6 +167,7 @@ impl Boot {
             None => self,
             Some(address) => Self {
                 proxy: vec![address],
+                sockets: Vec::new(),
                 telemetry: None,
                 admin: Vec::new(),
                 ..self
@@ -167,7 +178,10 @@ impl Boot {
     /// The keys in which `newer` differs: they need a restart.
     pub fn changes(&self, newer: &Self) -> Vec<&'static str> {
         [
-            ("listen.proxy", self.proxy != newer.proxy),
+            (
+                "listen.proxy",
+                self.proxy != newer.proxy || self.sockets != newer.sockets,
+            ),
             ("listen.telemetry", self.telemetry != newer.telemetry),
             ("listen.admin", self.admin != newer.admin),
             (

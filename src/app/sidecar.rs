@@ -15,9 +15,9 @@ use super::level::LevelKeeper;
 use super::logging::Logging;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::vital::Vital;
-use crate::config::values::{AdminAddress, OnOff};
+use crate::config::values::{AdminAddress, OnOff, ProxySocket};
 use crate::config::{Loaded, render};
-use crate::edge::{self, AdminCall, AdminDoor, Doorway, Patience, Ready, Stage};
+use crate::edge::{self, AdminCall, AdminDoor, Doorway, LocalDoor, Patience, Ready, Stage};
 use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
@@ -73,6 +73,8 @@ pub struct Prepared {
 pub struct Sidecar {
     /// Where agents call; port 0 resolved.
     pub proxy: Vec<SocketAddr>,
+    /// And in the file system.
+    pub sockets: Vec<PathBuf>,
     /// Metrics and probes; port 0 resolved.
     pub telemetry: Option<SocketAddr>,
     /// The admin ports; port 0 resolved.
@@ -189,7 +191,8 @@ impl Prepared {
         );
         let (stage, _) = watch::channel(Stage::Open);
         let (end, ended) = mpsc::channel(8);
-        let proxy = listen(&boot.proxy, &doorway, &stage, &end)?;
+        let sockets: Vec<_> = boot.sockets.iter().map(|one| one.path.clone()).collect();
+        let proxy = listen(&boot, &doorway, &stage, &end)?;
         let ready = Arc::new(Ready::default());
         let telemetry = boot
             .telemetry
@@ -203,13 +206,14 @@ impl Prepared {
         ready.set(true);
         let level = LevelKeeper::new(logging.levels(), live.take().log_level());
         let reloader = Reloader::new(options, state, world, live, (&loaded, began));
-        let listeners = proxy.len() + usize::from(telemetry.is_some());
+        let listeners = proxy.len() + sockets.len() + usize::from(telemetry.is_some());
         tell(ProcessEvent::Started {
             version: env!("CARGO_PKG_VERSION"),
             listeners,
         });
         Ok(Sidecar {
             proxy,
+            sockets,
             telemetry,
             admin,
             ground,
@@ -230,13 +234,13 @@ impl Sidecar {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_ready_file(&self, path: &Path) -> Result<(), Error> {
-        let mut lines: Vec<(&str, SocketAddr)> = self
-            .proxy
-            .iter()
-            .map(|address| ("proxy", *address))
-            .collect();
-        lines.extend(self.telemetry.map(|address| ("telemetry", address)));
-        lines.extend(self.admin.iter().map(|address| ("admin", *address)));
+        let proxy = self.proxy.iter().copied().map(ListenAddress::Tcp);
+        let sockets = self.sockets.iter().map(|path| ListenAddress::Unix(path));
+        let mut lines: Vec<_> = proxy.chain(sockets).map(|at| ("proxy", at)).collect();
+        let telemetry = self.telemetry.map(ListenAddress::Tcp);
+        lines.extend(telemetry.map(|at| ("telemetry", at)));
+        let admin = self.admin.iter().copied().map(ListenAddress::Tcp);
+        lines.extend(admin.map(|at| ("admin", at)));
         write_ready_file(path, &lines)
     }
 
@@ -320,7 +324,7 @@ fn tell_bounds(world: &World, boot: &Boot) {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_ready_file(path: &Path, lines: &[(&str, SocketAddr)]) -> Result<(), Error> {
+pub fn write_ready_file(path: &Path, lines: &[(&str, ListenAddress<'_>)]) -> Result<(), Error> {
     let mut text = String::new();
     for (name, address) in lines {
         // Writing to a `String` cannot fail.
@@ -330,16 +334,26 @@ pub fn write_ready_file(path: &Path, lines: &[(&str, SocketAddr)]) -> Result<(),
 }
 
 fn listen(
-    addresses: &[SocketAddr],
+    boot: &Boot,
     doorway: &Arc<Doorway>,
     stage: &watch::Sender<Stage>,
     ended: &mpsc::Sender<&'static str>,
 ) -> Result<Vec<SocketAddr>, Error> {
     // All are bound before one accepts, so that a failure leaves nothing half open.
-    let listeners: Vec<_> = addresses
+    let listeners: Vec<_> = boot
+        .proxy
         .iter()
         .map(|address| bind(*address, IN_USE_PROXY))
         .collect::<Result<_, _>>()?;
+    let locals: Vec<_> = boot.sockets.iter().map(local).collect::<Result<_, _>>()?;
+    for local in locals {
+        tell(ProcessEvent::ListenerBound {
+            role: "proxy",
+            address: ListenAddress::Unix(local.listener.path()),
+        });
+        let listens = edge::listen(local, Arc::clone(doorway), stage.subscribe());
+        spawn_vital("proxy-listener", listens, ended);
+    }
     Ok(listeners
         .into_iter()
         .map(|listener| {
@@ -353,6 +367,13 @@ fn listen(
             address
         })
         .collect())
+}
+
+fn local(socket: &ProxySocket) -> Result<LocalDoor, host::Error> {
+    Ok(LocalDoor {
+        listener: UnixListener::bind(&socket.path, socket.mode)?,
+        tenant: socket.tenant.clone(),
+    })
 }
 
 fn spawn_vital(

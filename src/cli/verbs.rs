@@ -14,7 +14,7 @@ use crate::app::{
 };
 use crate::config::{Severity, render};
 use crate::host::{Signal, Signals, hardening, tasks};
-use crate::process::{ProcessEvent, tell, watch_panics};
+use crate::process::{ListenAddress, ProcessEvent, tell, watch_panics};
 use crate::simulator::{Credentials, Rules, Script, Simulator};
 use crate::snapshot::{Overlay, digest};
 use crate::trip::Total;
@@ -348,7 +348,7 @@ pub(super) fn simulate(simulate: &args::Simulate) -> Result<ExitCode, Error> {
         let mut signals = Signals::listen(&Signal::CONTROL)?;
         let at = simulator(simulate.listen, provider)?;
         if let Some(path) = &simulate.ready_file {
-            app::write_ready_file(path, &[("simulator", at)])?;
+            app::write_ready_file(path, &[("simulator", ListenAddress::Tcp(at))])?;
         }
         complain(&format!(
             "simulated model upstream at http://{at} (OpenAI and Anthropic dialects)"

@@ -19,6 +19,8 @@ const fn loopback(port: u16) -> ListenAddress {
 
 /// `listen.proxy`.
 pub const PROXY: ListenAddress = loopback(8470);
+/// The mode of a socket of `listen.proxy`.
+pub const SOCKET_MODE: u32 = 0o600;
 /// `listen.telemetry`.
 pub const TELEMETRY: OrOff<ListenAddress> = OrOff::On(loopback(8471));
 /// `listen.admin`, below the state directory.

@@ -36,7 +36,7 @@ pub struct Key {
 /// What a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One IP address and port, or a list of them.
+    /// One IP address and port or unix socket, or a list of them.
     Addresses,
     /// An IP address and port, or `off`.
     AddressOrOff,
@@ -44,6 +44,8 @@ pub enum Kind {
     AdminAddresses,
     /// A number.
     Count(u64, u64),
+    /// A list of numbers.
+    Counts(u64, u64),
     /// A number of bytes with its unit.
     Size(u64, u64),
     /// A time with its unit.
@@ -220,6 +222,7 @@ impl Key {
     pub fn shown_value(&self) -> String {
         self.default_toml().unwrap_or_else(|| match self.kind {
             Kind::Count(..) | Kind::Secrets | Kind::Flag => self.example.to_owned(),
+            Kind::Counts(..) => format!("[{}]", self.example),
             Kind::Texts(_) | Kind::Words(_) | Kind::WordsOrAll(_) => {
                 format!("[\"{}\"]", self.example)
             }
@@ -243,12 +246,13 @@ impl Kind {
     /// What it takes, as in "expected …".
     pub fn takes(self) -> &'static str {
         match self {
-            Self::Addresses => "an address or a list of addresses",
+            Self::Addresses => "an address, a unix socket, or a list of them",
             Self::AddressOrOff => "an address or `off`",
             Self::AdminAddresses => {
                 "`unix:` and a path or a loopback address, a list of them, or `off`"
             }
             Self::Count(..) => "a whole number",
+            Self::Counts(..) => "a list of whole numbers",
             Self::Size(..) => "a size with its unit",
             Self::Duration(..) => "a duration with its unit",
             Self::DurationOrOff(..) => "a duration with its unit, or `off`",
@@ -275,6 +279,7 @@ impl Kind {
             | Self::AdminAddresses
             | Self::Count(..)
             | Self::Flag
+            | Self::Counts(..)
             | Self::Word(_)
             | Self::Words(_)
             | Self::WordsOrAll(_)

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
-use super::keys::Key;
+use super::keys::{Key, Kind};
 use super::mask;
 use super::parse::Flaw;
 use super::problem::{OutCode, Problem};
@@ -191,6 +191,9 @@ impl<'t> Node<'t> {
             Part::Whole => {
                 let example = format!("{} = {}", self.key.split().1, self.key.shown_value());
                 (self.key.kind.takes(), format!("for example `{example}`"))
+            }
+            Part::Element if matches!(self.key.kind, Kind::Counts(..)) => {
+                ("a whole number", String::new())
             }
             Part::Element => ("a text", String::new()),
         };

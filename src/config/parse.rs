@@ -4,10 +4,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::defaults;
 use super::problem::OutCode;
 use super::values::{
-    AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName, Rate,
-    Region, Scheme, UpstreamUrl, WebOrigin,
+    AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName,
+    ProxyAddress, ProxySocket, Rate, Region, Scheme, UpstreamUrl, WebOrigin,
 };
 use crate::units::UpstreamName;
 
@@ -45,6 +46,26 @@ const RATE: Flaw = flaw(
 const ADDRESS: Flaw = flaw(
     "an IP address and a port",
     "write for example `127.0.0.1:8470` or `[::1]:8470`",
+);
+const PROXY: Flaw = flaw(
+    "an IP address and a port, or `unix:` and an absolute path",
+    "write for example `127.0.0.1:8470`, `[::1]:8470` or `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
+);
+const PROXY_PORT: Flaw = flaw(
+    "an address and nothing behind it",
+    "a port proves nothing about who calls: only a unix socket has a mode and a tenant",
+);
+const PROXY_ABSTRACT: Flaw = flaw(
+    "a path in the file system",
+    "whoever runs on the machine can open an abstract socket: it has no permissions",
+);
+const PROXY_OPTION: Flaw = flaw(
+    "no options but `mode` and `tenant`, each once",
+    "write for example `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
+);
+const PROXY_MODE: Flaw = flaw(
+    "a mode that lets the owner in and has no other bits than read and write",
+    "write for example `mode=0660`; a group or others that may not write cannot connect",
 );
 const SOCKET: Flaw = flaw(
     "`unix:` and a path, or a loopback address and a port",
@@ -223,7 +244,58 @@ pub(super) fn address(text: &str) -> Result<ListenAddress, Flaw> {
         .map_err(|_| ADDRESS)
 }
 
-/// `unix:admin.sock` or `127.0.0.1:8472`. The kernel takes 107 bytes of path; the state directory is still put before it.
+/// `127.0.0.1:8470`, `unix:/run/outrigger/proxy.sock?mode=0660&tenant=acme`.
+pub(super) fn proxy(text: &str) -> Result<ProxyAddress, Flaw> {
+    let Some(rest) = text.strip_prefix("unix:") else {
+        let fault = if text.contains('?') {
+            PROXY_PORT
+        } else {
+            PROXY
+        };
+        return address(text).map(ProxyAddress::Tcp).map_err(|_| fault);
+    };
+    let (path, options) = rest
+        .split_once('?')
+        .map_or((rest, None), |(path, rest)| (path, Some(rest)));
+    if path.starts_with('@') {
+        return Err(PROXY_ABSTRACT);
+    }
+    if !path.starts_with('/') || !is_socket_path(path) {
+        return Err(PROXY);
+    }
+    let (mut mode, mut tenant) = (None, None);
+    for option in options.into_iter().flat_map(|options| options.split('&')) {
+        match option.split_once('=') {
+            Some(("mode", digits)) if mode.is_none() => mode = Some(socket_mode(digits)?),
+            Some(("tenant", id)) if tenant.is_none() => {
+                tenant = Some(id.parse().map_err(|_| PROXY_OPTION)?);
+            }
+            Some(_) | None => return Err(PROXY_OPTION),
+        }
+    }
+    Ok(ProxyAddress::Unix(ProxySocket {
+        path: path.into(),
+        mode: mode.unwrap_or(defaults::SOCKET_MODE),
+        tenant,
+    }))
+}
+
+/// `0660`: who may not write cannot connect (unix(7)), and nothing else of a mode means anything.
+fn socket_mode(digits: &str) -> Result<u32, Flaw> {
+    let octal =
+        (3..=4).contains(&digits.len()) && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| octal);
+    mode.filter(|mode| mode & 0o600 == 0o600 && mode & !0o666 == 0)
+        .ok_or(PROXY_MODE)
+}
+
+/// The kernel takes 107 bytes of path (unix(7)).
+fn is_socket_path(path: &str) -> bool {
+    let plain = (1..=107).contains(&path.len()) && path.bytes().all(|byte| byte.is_ascii_graphic());
+    plain && !path.ends_with('/')
+}
+
+/// `unix:admin.sock` or `127.0.0.1:8472`. The state directory is still put before a path.
 /// An address that others can reach is none: the token would cross the network in the clear.
 pub(super) fn admin_address(text: &str) -> Result<AdminAddress, Flaw> {
     let Some(path) = text.strip_prefix("unix:") else {
@@ -231,9 +303,7 @@ pub(super) fn admin_address(text: &str) -> Result<AdminAddress, Flaw> {
         let loopback = address.ip().is_loopback();
         return loopback.then_some(AdminAddress::Tcp(address)).ok_or(SOCKET);
     };
-    let plain =
-        !path.is_empty() && path.len() <= 107 && path.bytes().all(|byte| byte.is_ascii_graphic());
-    if plain && !path.ends_with('/') {
+    if is_socket_path(path) {
         Ok(AdminAddress::Unix(path.into()))
     } else {
         Err(SOCKET)

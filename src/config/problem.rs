@@ -199,4 +199,7 @@ out_codes! {
     /// A reload that would forget everything.
     Emptied 25 "config emptied"
         "The main file is empty, and it was not before. At the start an empty file means all defaults; at a reload it is far more likely a file that is just being written, or a disk that is full, and taking it would forget every tenant and every rule. What ran goes on. To run on defaults, restart, or leave a comment in the file.";
+    /// Two tenants with the same user.
+    DuplicateUid 26 "user written twice"
+        "The same number stands twice in `uids`. A user is one tenant; with two, nobody could say whose work a connection is.";
 }

@@ -11,8 +11,8 @@ use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
     ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, Rate, Region, Role, Stamp, StreamUsage, Trust, UpstreamUrl,
-    WebOrigin,
+    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, Trust,
+    UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -48,7 +48,7 @@ pub struct Raw {
 #[derive(Clone, Debug, Default)]
 pub struct Listen {
     /// Where agents call; never empty when given.
-    pub proxy: Option<Sited<Vec<Sited<ListenAddress>>>>,
+    pub proxy: Option<Sited<Vec<Sited<ProxyAddress>>>>,
     /// Where metrics and probes are.
     pub telemetry: Option<Sited<OrOff<ListenAddress>>>,
     /// Where operators call; never empty when given.
@@ -230,6 +230,8 @@ pub struct Tenant {
     pub policy: Option<Sited<PolicyName>>,
     /// Hashes of its virtual keys.
     pub keys: Option<Sited<Vec<Sited<KeyHash>>>>,
+    /// The users it calls as, on unix sockets.
+    pub uids: Option<Sited<Vec<Sited<u32>>>>,
     /// Its own credentials, by upstream, in the order written.
     pub credentials: Option<Sited<Vec<OwnCredential>>>,
     /// Its own limits, over the policy's.
@@ -361,10 +363,10 @@ defaulted!(Reload { watch: OnOff = RELOAD_WATCH; poll: OrOff<Duration> = RELOAD_
 
 impl Listen {
     /// The addresses agents call; at least one.
-    pub fn proxy(&self) -> Vec<ListenAddress> {
+    pub fn proxy(&self) -> Vec<ProxyAddress> {
         self.proxy.as_ref().map_or_else(
-            || vec![defaults::PROXY],
-            |list| list.value.iter().map(|at| at.value).collect(),
+            || vec![ProxyAddress::Tcp(defaults::PROXY)],
+            |list| list.value.iter().map(|at| at.value.clone()).collect(),
         )
     }
 

@@ -319,12 +319,14 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
             .filter(|_| first(context, &mut names.tenants, &name, "tenant"));
         let policy = section.get(context, "policy");
         let keys = section.get(context, "keys");
+        let uids = section.get(context, "uids");
         let credentials = section.get(context, "credentials");
         let limits = limits(context, &section);
         raw.tenants.extend(id.map(|id| Tenant {
             id,
             policy,
             keys,
+            uids,
             credentials,
             limits,
         }));

@@ -159,7 +159,9 @@ pub fn nearest_key(path: &str) -> Option<&'static str> {
 fn takes(key: &Key) -> String {
     let kind = key.kind.takes();
     match key.kind {
-        Kind::Count(least, most) => format!("{kind} from {least} to {most}"),
+        Kind::Count(least, most) | Kind::Counts(least, most) => {
+            format!("{kind} from {least} to {most}")
+        }
         Kind::Size(least, most) => format!(
             "{kind} (`B`, `KiB`, `MiB`, `GiB`), from {} to {}",
             parse::size_text(least),

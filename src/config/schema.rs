@@ -82,12 +82,18 @@ fn default(key: &Key) -> Option<Value> {
 
 fn kind(kind: Kind) -> Value {
     match kind {
-        Kind::Addresses => json!({ "anyOf": [text(r"^.+:\d+$"), list(&text(r"^.+:\d+$"))] }),
+        Kind::Addresses => {
+            let one = text(r"^(.+:\d+|unix:.+)$");
+            json!({ "anyOf": [one, list(&one)] })
+        }
         Kind::AddressOrOff => text(r"^(off|.+:\d+)$"),
         Kind::AdminAddresses => {
             json!({ "anyOf": [text(r"^(off|unix:.+|.+:\d+)$"), list(&text(r"^(unix:.+|.+:\d+)$"))] })
         }
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Counts(least, most) => {
+            list(&json!({ "type": "integer", "minimum": least, "maximum": most }))
+        }
         Kind::Size(..) => text(r"^[0-9][0-9_]*\s*(B|KiB|MiB|GiB)$"),
         Kind::Duration(..) => text(r"^[0-9][0-9_]*\s*(ms|s|m|min|h)$"),
         Kind::DurationOrOff(..) => text(r"^(off|[0-9][0-9_]*\s*(ms|s|m|min|h))$"),

@@ -15,8 +15,8 @@ use super::suggest;
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
     ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, Rate, Region, Role, Stamp, StreamUsage, Trust, UpstreamUrl,
-    WebOrigin,
+    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, Trust,
+    UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -67,7 +67,7 @@ impl Setting for u64 {
             let size = node.parsed(context, parse::size)?;
             return within(node, context, size, least, most, parse::size_text);
         }
-        let Kind::Count(least, most) = node.key.kind else {
+        let (Kind::Count(least, most) | Kind::Counts(least, most)) = node.key.kind else {
             node.wrong_type(context);
             return None;
         };
@@ -244,6 +244,7 @@ parsed! {
     KeyHash: parse::key_hash;
     ListenAddress: parse::address;
     Pem: parse::pem;
+    ProxyAddress: parse::proxy;
     PolicyName: |text| parse::policy_name(text).map_err(bad_name);
     Rate: parse::rate;
     Region: parse::region;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::keys::{self, Fallback, Kind};
 use super::render::Paint;
-use super::values::{AdminAddress, AnyOr, LogFormat, OrOff, Per, Rate};
+use super::values::{AdminAddress, AnyOr, LogFormat, OrOff, Per, ProxyAddress, Rate};
 use super::*;
+use crate::units::TenantId;
 
 /// A made-up outside.
 #[derive(Default)]
@@ -146,6 +147,7 @@ fn every_code_has_a_case_or_belongs_to_the_snapshot() {
         // Only the compiler of the snapshot can see these.
         OutCode::UnknownReference,
         OutCode::DuplicateKeyHash,
+        OutCode::DuplicateUid,
         OutCode::IdentityImpossible,
         OutCode::ListenerExposed,
         OutCode::Ineffective,
@@ -221,7 +223,8 @@ fn the_empty_file_is_all_defaults() {
     assert!(loaded.usable() && loaded.problems.is_empty());
     let raw = loaded.raw;
     assert!(raw.identity.is_none() && raw.upstreams.is_empty() && raw.tenants.is_empty());
-    assert_eq!(raw.listen.proxy()[0].0.to_string(), "127.0.0.1:8470");
+    let proxy = raw.listen.proxy();
+    assert!(matches!(proxy[0], ProxyAddress::Tcp(at) if at.0.to_string() == "127.0.0.1:8470"));
     assert!(matches!(raw.listen.telemetry(), OrOff::On(at) if at.0.port() == 8471));
     assert_eq!(
         raw.listen.admin(),
@@ -237,7 +240,7 @@ fn the_empty_file_is_all_defaults() {
 fn values_arrive_with_their_types_and_places() {
     let text = r#"
 [listen]
-proxy = ["127.0.0.1:0", "[::1]:8470"]
+proxy = ["127.0.0.1:0", "[::1]:8470", "unix:/run/o.sock?tenant=a:b&mode=0660", "unix:/run/p.sock"]
 telemetry = "off"
 admin = "unix:/run/outrigger/admin.sock"
 hosts = ["Agent-Box", "10.0.0.1"]
@@ -252,7 +255,16 @@ dialect = "openai"
 url = "http://[::1]"
 "#;
     let raw = good(text);
-    assert_eq!(raw.listen.proxy().len(), 2);
+    let proxy = raw.listen.proxy();
+    let sockets = proxy.iter().filter_map(|at| match at {
+        ProxyAddress::Tcp(_) => None,
+        ProxyAddress::Unix(socket) => {
+            Some((socket.mode, socket.tenant.as_ref().map(TenantId::as_str)))
+        }
+    });
+    let sockets: Vec<_> = sockets.collect();
+    assert_eq!(sockets, [(0o660, Some("a:b")), (0o600, None)]);
+    assert_eq!(proxy.len(), 4);
     assert_eq!(raw.listen.telemetry(), OrOff::Off);
     assert_eq!(
         raw.listen.hosts.as_ref().unwrap().value[0].value.as_str(),
@@ -377,6 +389,11 @@ fn bounds_of_the_table_hold() {
                     least.checked_sub(1).map(show),
                     show(most + 1),
                 )
+            }
+            Kind::Counts(least, most) => {
+                let show = |number| format!("[{number}]");
+                let under = least.checked_sub(1).map(show);
+                (show(least), show(most), under, show(most + 1))
             }
             Kind::Size(least, most) => {
                 let show = |bytes| show(keys::Value::Size(bytes));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults;
+use crate::units::TenantId;
 
 macro_rules! words {
     ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $item:literal])* $variant:ident $word:literal,)* })*) => {$(
@@ -33,6 +34,10 @@ macro_rules! words {
 words! {
     /// What proves a tenant (`identity.accept`).
     Proof {
+        /// The listener the connection came in on, where it is one tenant's.
+        Listener "listener",
+        /// The user at the other end of a unix socket.
+        Uid "uid",
         /// A virtual key in a credential header.
         Key "key",
         /// A virtual key in the path: `/t/<key>/…`.
@@ -206,6 +211,26 @@ pub enum AnyOr<T> {
 /// An IP address and a port to listen on; port 0 lets the kernel choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenAddress(pub SocketAddr);
+
+/// Where agents call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxyAddress {
+    /// An address and a port, which prove nothing about who calls.
+    Tcp(ListenAddress),
+    /// A socket in the file system.
+    Unix(ProxySocket),
+}
+
+/// `unix:` and an absolute path, with what holds for whoever can open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySocket {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its permission bits; the owner can always read and write.
+    pub mode: u32,
+    /// Whose it is, if everybody on it is one tenant.
+    pub tenant: Option<TenantId>,
+}
 
 /// Where operators call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::conn::connection;
 use super::crowd::Crowd;
+use super::entrance::Entrance;
 use super::guard::Patience;
-use crate::host::{self, Accepted, TcpListener};
+use crate::host::{self, Accepted};
 use crate::process::{ProcessEvent, tell};
 use crate::trip::{Door, Ground};
 use crate::units::Code;
@@ -116,23 +117,24 @@ impl Drop for Entered {
 }
 
 /// Accepts until the listener breaks.
-pub async fn listen(
-    mut listener: TcpListener,
+pub async fn listen<E: Entrance>(
+    mut listener: E,
     doorway: Arc<Doorway>,
     stage: watch::Receiver<Stage>,
 ) {
     loop {
         match listener.accept().await {
-            Accepted::Connection((stream, peer)) => {
-                let door = Arc::new(Door::new(Arc::clone(&doorway.ground)));
+            Accepted::Connection((stream, entry)) => {
+                let (peer, uid) = (entry.peer, entry.uid);
+                let door = Arc::new(Door::new(Arc::clone(&doorway.ground), entry));
                 if let Some(entered) = doorway.enter(&door) {
-                    tell(ProcessEvent::ClientConnected { peer });
+                    tell(ProcessEvent::ClientConnected { peer, uid });
                     let number = entered.number;
                     let served = connection(stream, door, Arc::clone(&doorway), stage.clone());
                     let task = host::spawn("client-connection", async move {
                         served.await;
                         drop(entered);
-                        tell(ProcessEvent::ClientGone { peer });
+                        tell(ProcessEvent::ClientGone { peer, uid });
                     });
                     doorway.crowd.ends_by(number, task.abort_handle());
                 } else {
@@ -167,7 +169,7 @@ pub async fn listen(
 const REFUSING: Duration = Duration::from_secs(1);
 
 /// Tells a connection over the cap so, without reading its request.
-async fn refuse(mut stream: host::TcpStream, ground: Arc<Ground>) {
+async fn refuse(mut stream: impl AsyncWrite + Unpin, ground: Arc<Ground>) {
     let id = ground.ids.next(ground.clock.wall());
     ground
         .live

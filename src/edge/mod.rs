@@ -5,6 +5,7 @@ mod accept;
 mod admin;
 mod conn;
 mod crowd;
+mod entrance;
 mod frames;
 mod guard;
 mod h2;
@@ -16,5 +17,6 @@ mod telemetry;
 
 pub use accept::{Doorway, Stage, listen};
 pub use admin::{AdminCall, AdminDoor, AdminReply, Ask, admin_port, admin_socket};
+pub use entrance::{Entrance, LocalDoor};
 pub use guard::Patience;
 pub use telemetry::{Ready, telemetry};

@@ -23,8 +23,8 @@ pub use clock::SystemClock;
 pub use error::Error;
 pub use ids::SystemIds;
 pub use net::{
-    Accepted, ConnectError, Peer, TcpListener, TcpStream, UnixListener, UnixStream, connect,
-    unix_connect,
+    Accepted, ConnectError, Peer, TcpListener, TcpStream, UNKNOWN_USER, UnixListener, UnixStream,
+    connect, unix_connect,
 };
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};

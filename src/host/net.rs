@@ -20,7 +20,7 @@ use super::Error;
 pub use connect::{ConnectError, connect, unix_connect};
 pub use tcp::TcpListener;
 pub use tokio::net::{TcpStream, UnixStream};
-pub use unix::{Peer, UnixListener};
+pub use unix::{Peer, UNKNOWN_USER, UnixListener};
 
 /// What waiting for a connection came to.
 #[derive(Debug)]
@@ -39,6 +39,17 @@ pub enum Accepted<T> {
     },
     /// The listener is broken; accepting again is no use.
     Failed(Error),
+}
+
+impl<T> Accepted<T> {
+    /// The same, with something else made of the connection.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Accepted<U> {
+        match self {
+            Self::Connection(connection) => Accepted::Connection(make(connection)),
+            Self::Resting { pause, error, news } => Accepted::Resting { pause, error, news },
+            Self::Failed(error) => Accepted::Failed(error),
+        }
+    }
 }
 
 /// As many callers may wait for `accept`; past it, they try again by themselves.

@@ -1,7 +1,8 @@
-//! From what a request presents to the tenant it proves. The first accepted proof that is presented must
+//! From what a request and its connection present to the tenant they prove. The first accepted proof that is presented must
 //! hold; there is no falling through to a weaker one, and proofs that name different tenants name nobody.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Snapshot, Tenant};
@@ -24,11 +25,26 @@ pub(super) struct Identity {
     pub(super) fixed: Option<TenantId>,
     /// A lookup by digest leaks, by its timing, at most something about digests, which name no secret.
     pub(super) keys: HashMap<KeyDigest, TenantId>,
+    /// Whom the users of unix sockets work for.
+    pub(super) uids: HashMap<u32, TenantId>,
 }
 
-/// The secrets a request presents, by carrier.
-#[derive(Clone, Copy, Debug, Default)]
+/// How a connection came in: what the listener and the kernel say of it, once, before its first byte.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// Whose listener it is, where it is one tenant's.
+    pub listener: Option<TenantId>,
+    /// The user who connected, on a unix socket (`SO_PEERCRED`): as of that moment, and whoever holds the socket since.
+    pub uid: Option<u32>,
+    /// From where, on a port: for the log only, it proves nothing.
+    pub peer: Option<SocketAddr>,
+}
+
+/// What a request presents: how its connection came in, and secrets by carrier.
+#[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
+    /// The connection.
+    pub entry: &'a Entry,
     /// `Authorization: Bearer …`, `x-api-key`, `x-goog-api-key`, in this order.
     pub headers: [Option<&'a [u8]>; 3],
     /// `/t/<token>/…`.
@@ -40,6 +56,8 @@ pub struct Presented<'a> {
 pub struct Identified {
     /// The tenant.
     pub tenant: Arc<Tenant>,
+    /// What proved it.
+    pub by: Proof,
     /// Which of the headers hold virtual keys; they must never go upstream.
     pub spent: [bool; 3],
 }
@@ -50,7 +68,11 @@ pub enum IdentityFault {
     /// No accepted proof is presented.
     Missing,
     /// A presented key is nobody's.
-    Unknown,
+    UnknownKey,
+    /// The user who connected is nobody's.
+    UnknownUser,
+    /// The listener's tenant is not there any more.
+    UnknownListener,
     /// Two proofs name different tenants.
     Conflict,
 }
@@ -68,26 +90,50 @@ impl Snapshot {
         digest: impl Fn(&[u8]) -> KeyDigest,
     ) -> Result<Identified, IdentityFault> {
         let identity = &self.identity;
-        let proof = |secret: Option<&[u8]>| identity.proof(secret.map(&digest));
-        let headers = presented.headers.map(proof);
-        let path = proof(presented.path.map(str::as_bytes));
-        let proven = identity.accept.iter().find_map(|proof| match proof {
-            Proof::Key => all_of(&headers),
-            Proof::Path => all_of(&[path]),
-            Proof::Fixed => identity.fixed.as_ref().map(Ok),
+        let key = |secret: Option<&[u8]>| {
+            secret.map_or(Found::Absent, |key| {
+                Found::of(identity.keys.get(&digest(key)))
+            })
+        };
+        let headers = presented.headers.map(key);
+        let path = key(presented.path.map(str::as_bytes));
+        let entry = presented.entry;
+        let listener = entry.listener.as_ref().map_or(Found::Absent, Found::Tenant);
+        let user = entry
+            .uid
+            .map_or(Found::Absent, |uid| Found::of(identity.uids.get(&uid)));
+        let proven = identity.accept.iter().find_map(|proof| {
+            let found = match proof {
+                Proof::Listener => all_of(&[listener], IdentityFault::UnknownListener),
+                Proof::Uid => all_of(&[user], IdentityFault::UnknownUser),
+                Proof::Key => all_of(&headers, IdentityFault::UnknownKey),
+                Proof::Path => all_of(&[path], IdentityFault::UnknownKey),
+                Proof::Fixed => identity.fixed.as_ref().map(Ok),
+            };
+            found.map(|found| found.map(|id| (id, *proof)))
         });
-        let id = proven.unwrap_or(Err(IdentityFault::Missing))?;
-        // Whatever else is presented and is somebody's key must name the same tenant.
-        let others = headers.iter().chain([&path]);
+        let (id, by) = proven.unwrap_or(Err(IdentityFault::Missing))?;
+        // Whatever else is presented and is somebody's must name the same tenant.
+        let others = headers.iter().chain([&path, &listener, &user]);
         if others.filter_map(Found::tenant).any(|other| other != id) {
             return Err(IdentityFault::Conflict);
         }
-        let tenant = self.tenants.get(id).ok_or(IdentityFault::Unknown)?;
+        let tenant = self.tenants.get(id).ok_or(match by {
+            Proof::Listener => IdentityFault::UnknownListener,
+            Proof::Uid => IdentityFault::UnknownUser,
+            Proof::Key | Proof::Path | Proof::Fixed => IdentityFault::UnknownKey,
+        })?;
         let spent = headers.map(|header| header.tenant().is_some());
         Ok(Identified {
             tenant: Arc::clone(tenant),
+            by,
             spent,
         })
+    }
+
+    /// What is accepted, in this order.
+    pub fn accepts(&self) -> &[Proof] {
+        &self.identity.accept
     }
 
     /// Whether a key may stand in the path at all; where it may not, `/t/…` is no route.
@@ -101,45 +147,41 @@ impl Snapshot {
 enum Found<'a> {
     /// It is not there.
     Absent,
-    /// It holds nobody's key.
+    /// It is nobody's.
     Stranger,
-    /// It holds a key of this tenant.
-    Key(&'a TenantId),
+    /// It is this tenant's.
+    Tenant(&'a TenantId),
 }
 
 impl<'a> Found<'a> {
+    /// Of something that is there, and whom it was found to name.
+    fn of(named: Option<&'a TenantId>) -> Self {
+        named.map_or(Self::Stranger, Self::Tenant)
+    }
+
     fn tenant(&self) -> Option<&'a TenantId> {
         match self {
             Self::Absent | Self::Stranger => None,
-            Self::Key(id) => Some(id),
+            Self::Tenant(id) => Some(id),
         }
     }
 }
 
-/// Every carrier that is present must hold a known key, and all of the same tenant.
-fn all_of<'a>(carriers: &[Found<'a>]) -> Option<Result<&'a TenantId, IdentityFault>> {
+/// Every carrier that is present must be somebody's, and all the same tenant's.
+fn all_of<'a>(
+    carriers: &[Found<'a>],
+    unknown: IdentityFault,
+) -> Option<Result<&'a TenantId, IdentityFault>> {
     let mut found: Option<&TenantId> = None;
     for carrier in carriers {
         match (carrier, found) {
             (Found::Absent, _) => {}
-            (Found::Stranger, _) => return Some(Err(IdentityFault::Unknown)),
-            (Found::Key(one), Some(other)) if *one != other => {
+            (Found::Stranger, _) => return Some(Err(unknown)),
+            (Found::Tenant(one), Some(other)) if *one != other => {
                 return Some(Err(IdentityFault::Conflict));
             }
-            (Found::Key(one), _) => found = Some(one),
+            (Found::Tenant(one), _) => found = Some(one),
         }
     }
     found.map(Ok)
-}
-
-impl Identity {
-    fn proof(&self, presented: Option<KeyDigest>) -> Found<'_> {
-        let Some(digest) = presented else {
-            return Found::Absent;
-        };
-        match self.keys.get(&digest) {
-            Some(id) => Found::Key(id),
-            None => Found::Stranger,
-        }
-    }
 }

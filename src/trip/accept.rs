@@ -14,13 +14,15 @@ use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 use super::identify::TurnedAway;
 use super::{Ground, Refusal};
 use crate::limits::{Account, Seat};
-use crate::snapshot::{KeyDigest, Snapshot, Upstream, digest};
+use crate::snapshot::{Entry, KeyDigest, Snapshot, Upstream, digest};
 use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
 
 /// One client connection, as its trips see it; or one stream of an HTTP/2 connection, which is a trip's own.
 pub struct Door {
     ground: Arc<Ground>,
+    /// How it came in; of a stream, how its connection did.
+    entry: Entry,
     /// The connection, where this is one of its streams.
     connection: Option<Arc<Self>>,
     /// Why the sidecar itself broke it off.
@@ -61,10 +63,11 @@ fn is_marker(parts: &Parts) -> bool {
 }
 
 impl Door {
-    /// A connection's door, before its first request.
-    pub fn new(ground: Arc<Ground>) -> Self {
+    /// The door of a connection that came in like this, before its first request.
+    pub fn new(ground: Arc<Ground>, entry: Entry) -> Self {
         Self {
             ground,
+            entry,
             connection: None,
             severed: OnceLock::new(),
             fault: Mutex::default(),
@@ -81,7 +84,15 @@ impl Door {
     pub fn stream_of(connection: &Arc<Self>) -> Self {
         Self {
             connection: Some(Arc::clone(connection)),
-            ..Self::new(Arc::clone(&connection.ground))
+            ..Self::new(Arc::clone(&connection.ground), Entry::default())
+        }
+    }
+
+    /// How the connection came in.
+    pub(super) fn entry(&self) -> &Entry {
+        match &self.connection {
+            Some(connection) => &connection.entry,
+            None => &self.entry,
         }
     }
 

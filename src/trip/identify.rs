@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 
 use super::Refusal;
 use super::accept::{Door, path_token, seems};
+use crate::config::values::Proof;
 use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
 use crate::units::{Code, Dialect, Endpoint, Phase};
 
@@ -40,6 +41,7 @@ pub(super) fn identify(
     parts: &Parts,
 ) -> Result<Known, Box<TurnedAway>> {
     let presented = Presented {
+        entry: door.entry(),
         headers: presented(&parts.headers),
         path: path_token(snapshot, parts),
     };
@@ -51,7 +53,7 @@ pub(super) fn identify(
         Err(fault) => {
             let (dialect, endpoint) = seems(snapshot, parts);
             Err(Box::new(TurnedAway {
-                refusal: refusal(fault),
+                refusal: refusal(snapshot, fault),
                 dialect,
                 endpoint,
                 phase: Phase::Identify,
@@ -80,19 +82,37 @@ pub(super) fn without_scheme(value: &[u8]) -> &[u8] {
     }
 }
 
-fn refusal(fault: IdentityFault) -> Refusal {
-    match fault {
-        IdentityFault::Missing => Refusal::new(
+fn refusal(snapshot: &Snapshot, fault: IdentityFault) -> Refusal {
+    let (code, text) = match fault {
+        IdentityFault::Missing if asks_for_keys(snapshot) => (
             Code::IdentityMissing,
             "no credential that names a tenant; hint: use the tenant's Outrigger key as the API key",
         ),
-        IdentityFault::Unknown => Refusal::new(
+        IdentityFault::Missing => (
+            Code::IdentityMissing,
+            "the connection proves no tenant, and keys are not asked for; hint: connect to the tenant's unix socket",
+        ),
+        IdentityFault::UnknownKey => (
             Code::IdentityUnknown,
             "the credential is no tenant's key; hint: is it a provider's key, or one that was removed?",
         ),
-        IdentityFault::Conflict => Refusal::new(
-            Code::IdentityConflict,
-            "the request carries credentials that do not name the same tenant",
+        IdentityFault::UnknownUser => (
+            Code::IdentityUnknown,
+            "the user who connected is no tenant's; hint: `uids` of a tenant",
         ),
-    }
+        IdentityFault::UnknownListener => (
+            Code::IdentityUnknown,
+            "the tenant of this socket is not configured any more",
+        ),
+        IdentityFault::Conflict => (
+            Code::IdentityConflict,
+            "the request carries proofs that do not name the same tenant",
+        ),
+    };
+    Refusal::new(code, text)
+}
+
+fn asks_for_keys(snapshot: &Snapshot) -> bool {
+    let keys = [Proof::Key, Proof::Path];
+    snapshot.accepts().iter().any(|proof| keys.contains(proof))
 }

@@ -25,6 +25,8 @@ mod h2out;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod limits;

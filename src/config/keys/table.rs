@@ -1,13 +1,17 @@
 //! The rows of the key table, in the order of the reference.
 //! Must never hold a value that is not in `defaults`, nor a sentence the reference should not print.
 
+mod people;
+
 use std::time::Duration;
+
+use people::{IDENTITY, TENANTS};
 
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
     Credentials, HttpVersion, KeyHeader, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Permission,
-    Proof, ProviderRetention, Role, Stamp, StreamUsage, Trust,
+    ProviderRetention, Role, Stamp, StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -123,8 +127,6 @@ const DIALECTS: &[&str] = &[
     crate::units::Dialect::Anthropic.as_str(),
 ];
 
-const ACCEPT: &[&str] = &[d::ACCEPT[0].as_str()];
-
 const fn key(
     path: &'static str,
     kind: Kind,
@@ -154,8 +156,8 @@ const LISTEN: &[Key] = &[
         Kind::Addresses,
         is(Value::Address(d::PROXY)),
         "",
-        "where agents call; one address or a list of them",
-        "Agents set their base URL to it. Port 0 takes any free port. Loopback proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials.",
+        "where agents call: an address, a unix socket, or a list of them",
+        "Agents set their base URL to it. Port 0 takes any free port. A port proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials. `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme` is a socket; its mode is 0600 unless said, and with `tenant` whoever can open it is that tenant (`listener` of `identity.accept`).",
     ),
     key(
         "listen.telemetry",
@@ -231,31 +233,6 @@ const LISTEN: &[Key] = &[
         "",
         "how many connections at once, over all proxy addresses",
         "Each costs a file descriptor and some memory. When few places are left, idle connections of the tenant that has most are closed; past the number a new one is answered 503 `overloaded` and closed.",
-    ),
-];
-
-const IDENTITY: &[Key] = &[
-    key(
-        "identity.accept",
-        Kind::Words(Proof::WORDS),
-        Fallback::Varies(
-            Value::Texts(ACCEPT),
-            "in this section; without the section `[\"key\"]` if a tenant has `keys`",
-        ),
-        "",
-        "what proves a tenant: `key`, `path` (both may be given), or `fixed` alone",
-        "`key` is a virtual key in `authorization`, `x-api-key` or `x-goog-api-key`; `path` is the same key in the path, `/t/<key>/…`, for clients that cannot set one; `fixed` takes every caller for one tenant.",
-    ),
-    key(
-        "identity.tenant",
-        Kind::Text(Grammar::Tenant),
-        Fallback::Varies(
-            Value::Text(d::FIXED_TENANT),
-            "while no tenant is written; else the only one",
-        ),
-        "",
-        "the tenant of `fixed`",
-        "Without a table of its own under `[tenants]` it uses the built-in policy `default`, which is open.",
     ),
 ];
 
@@ -531,33 +508,6 @@ const POLICIES: &[Key] = &[
         "",
         "how long a request body may take to arrive",
         "A caller that trickles its body holds memory.",
-    ),
-];
-
-const TENANTS: &[Key] = &[
-    key(
-        "tenants.*.policy",
-        Kind::Text(Grammar::Policy),
-        is(Value::Text(d::POLICY)),
-        "",
-        "the policy it is held to",
-        "`standard` is built in unless defined: any model of the upstreams, tools at the provider and references denied.",
-    ),
-    key(
-        "tenants.*.keys",
-        Kind::Texts(Grammar::KeyHash),
-        is(Value::Texts(&[])),
-        "",
-        "hashes of its virtual keys",
-        "`outrigger keys new` makes a key and prints its hash. The key itself is never in the configuration. Several may be valid at once, so that they can be changed without a gap.",
-    ),
-    key(
-        "tenants.*.credentials",
-        Kind::Secrets,
-        is(Value::Empty),
-        "",
-        "its own credentials: upstream = credential",
-        "Its calls to that upstream show its own credential in place of the shared one. What the provider keeps under it is taken to be this tenant's alone, so `references` need no opening: it must be of an account or project that no other tenant's key is of. Write `${file:/path}`, not the key itself; it never prints.",
     ),
 ];
 

@@ -194,6 +194,19 @@ async fn a_private_socket_is_0600_names_its_peer_and_goes_away() {
 }
 
 #[tokio::test]
+async fn a_socket_is_opened_as_far_as_said_whatever_the_umask() {
+    let directory = tempfile::tempdir().unwrap();
+    for mode in [0o600, 0o660, 0o606, 0o666] {
+        let path = directory.path().join(format!("{mode:o}.sock"));
+        let listener = UnixListener::bind(&path, mode).unwrap();
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode);
+        drop(listener);
+        assert!(!path.exists());
+    }
+}
+
+#[tokio::test]
 async fn only_a_dead_socket_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");

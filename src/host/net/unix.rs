@@ -1,4 +1,4 @@
-//! Listening on a unix socket that only its owner can reach. Must never leave a moment in which others could.
+//! Listening on a unix socket that only those can reach who are meant to. Must never leave a moment in which others could.
 
 use std::fs;
 use std::io;
@@ -7,14 +7,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use tokio::net::{UnixSocket, UnixStream};
 
 use super::{Accepted, BACKLOG, Patience};
 use crate::host::Error;
 
-/// A unix listener whose file is 0600 from birth and goes away with it.
+/// A unix listener whose file is 0600 from birth, is opened to others only then, and goes away with it.
 #[derive(Debug)]
 pub struct UnixListener {
     inner: tokio::net::UnixListener,
@@ -22,12 +23,18 @@ pub struct UnixListener {
     /// Device and inode of the file made here: at the end, somebody else's under the same name stays.
     file: (u64, u64),
     patience: Patience,
+    /// What stands for a user that has no number here.
+    overflow: u32,
 }
+
+/// The usual overflow user: what the kernel says of a user that has no number in this user namespace
+/// (`user_namespaces(7)`). Whoever it is, it is not known who.
+pub const UNKNOWN_USER: u32 = 65_534;
 
 /// Who is at the other end, by the kernel's word (`SO_PEERCRED`): as of the moment they connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The effective user.
+    /// The effective user; [`UNKNOWN_USER`] for one without a number here.
     pub uid: u32,
     /// Its own group, not one of its further groups.
     pub gid: u32,
@@ -39,6 +46,11 @@ impl UnixListener {
     /// Binds at `path`. A socket left there by a process that is gone is replaced; one that answers is not, nor is any
     /// other kind of file. Must run inside a runtime.
     pub fn bind_private(path: &Path) -> Result<Self, Error> {
+        Self::bind(path, OWNER_ONLY)
+    }
+
+    /// The same, open to group and others as far as `mode` says, once it is there.
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, Error> {
         check_length(path)?;
         clear_stale(path)?;
         let failed = |source: io::Error| Error::new("bind", path.to_string_lossy(), source);
@@ -55,12 +67,21 @@ impl UnixListener {
         }
         let inner = socket.listen(BACKLOG).map_err(failed)?;
         let file = (metadata.dev(), metadata.ino());
-        Ok(Self {
+        // From here on a failure takes the file away again.
+        let listener = Self {
             inner,
             path: path.to_owned(),
             file,
             patience: Patience::default(),
-        })
+            overflow: overflow_user(),
+        };
+        if mode != OWNER_ONLY {
+            // The umask has a say in what bind makes, and none in this; a link in its place is not followed.
+            let mode = Mode::from_bits_truncate(mode);
+            fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)
+                .map_err(|errno| failed(errno.into()))?;
+        }
+        Ok(listener)
     }
 
     /// Where it listens.
@@ -86,7 +107,11 @@ impl UnixListener {
                         continue;
                     };
                     let peer = Peer {
-                        uid: cred.uid(),
+                        uid: if cred.uid() == self.overflow {
+                            UNKNOWN_USER
+                        } else {
+                            cred.uid()
+                        },
                         gid: cred.gid(),
                         pid: cred.pid(),
                     };
@@ -113,6 +138,14 @@ impl Drop for UnixListener {
     }
 }
 
+const OWNER_ONLY: u32 = 0o600;
+
+/// The machine's own overflow user, where it is not the usual one (`proc_sys_kernel(5)`).
+fn overflow_user() -> u32 {
+    let text = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
+    text.trim().parse().unwrap_or(UNKNOWN_USER)
+}
+
 /// `sun_path` holds 108 bytes with the closing zero (unix(7)).
 const LONGEST_PATH: usize = 107;
 
@@ -125,7 +158,7 @@ fn check_length(path: &Path) -> Result<(), Error> {
         path.to_string_lossy(),
         io::Error::from_raw_os_error(nix::libc::ENAMETOOLONG),
     )
-    .with_hint("a socket's path holds at most 107 bytes; choose a shorter state directory"))
+    .with_hint("a socket's path holds at most 107 bytes; choose a shorter one, or a shorter state directory"))
 }
 
 fn clear_stale(path: &Path) -> Result<(), Error> {
@@ -143,8 +176,9 @@ fn clear_stale(path: &Path) -> Result<(), Error> {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(failed),
         Err(Errno::ENOENT) => Ok(()),
         // A full backlog is an answer too.
-        Ok(()) | Err(Errno::EAGAIN) => Err(failed(Errno::EADDRINUSE.into())
-            .with_hint("another process answers there; stop it or choose another state directory")),
+        Ok(()) | Err(Errno::EAGAIN) => Err(failed(Errno::EADDRINUSE.into()).with_hint(
+            "another process answers there; stop it, or choose another path or state directory",
+        )),
         Err(errno) => Err(failed(errno.into())),
     }
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod own_keys;
 mod policies;
+mod proofs;
 mod tenants;
 mod upstreams;
 

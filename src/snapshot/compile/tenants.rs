@@ -1,18 +1,18 @@
-//! `[tenants.*]` and `[identity]` to who there is and what proves it.
+//! `[tenants.*]` to who there is.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::own_keys::Shown;
 use super::policies::{self, Policies};
+use super::proofs::accepted;
 use super::{Bench, Overlay};
 use crate::config::values::Proof;
-use crate::config::{OutCode, Problem, Raw, Site, defaults, raw};
+use crate::config::{OutCode, Problem, Raw, defaults, raw};
 use crate::limits::LimitSpec;
 use crate::snapshot::credential::OwnKey;
 use crate::snapshot::identity::Identity;
-use crate::snapshot::{KeyDigest, Policy, Standing, Tenant, Upstream};
+use crate::snapshot::{Policy, Standing, Tenant, Upstream};
 use crate::units::TenantId;
 
 /// Who there is.
@@ -33,7 +33,7 @@ impl Bench<'_> {
         let accept = accepted(raw, overlay);
         let fixed = self.fixed(raw, overlay, &accept);
         let mut tenants = HashMap::new();
-        let mut keys = HashMap::new();
+        let (mut keys, mut uids) = (HashMap::new(), HashMap::new());
         let shown = Shown::of(raw);
         let simulated = overlay.simulator.is_some();
         for tenant in &raw.tenants {
@@ -47,6 +47,7 @@ impl Bench<'_> {
                 tenants.insert(tenant.id.value.clone(), made);
             }
             self.keys_of(tenant, &mut keys);
+            self.uids_of(tenant, &mut uids);
         }
         let session = overlay.session.as_ref().map(|(id, _)| id);
         for id in fixed.iter().chain(session) {
@@ -58,11 +59,13 @@ impl Bench<'_> {
         if let Some((id, digest)) = &overlay.session {
             // One session serves one tenant: what is another's does not open it.
             keys.retain(|_, owner| owner == id);
+            uids.clear();
             keys.insert(*digest, id.clone());
         }
-        // A key that is written and wrong is an error of its own.
-        let keyless = keys.is_empty() && raw.tenants.iter().all(|tenant| tenant.keys.is_none());
-        self.check_identity(raw, &accept, tenants.len(), keyless);
+        if overlay.session.is_none() {
+            self.check_sockets(raw, &accept);
+            self.check_identity(raw, &accept, tenants.len());
+        }
         let nobody = self.nobody();
         People {
             tenants,
@@ -71,6 +74,7 @@ impl Bench<'_> {
                 accept,
                 fixed,
                 keys,
+                uids,
             },
         }
     }
@@ -146,20 +150,6 @@ impl Bench<'_> {
         None
     }
 
-    fn keys_of(&mut self, tenant: &raw::Tenant, keys: &mut HashMap<KeyDigest, TenantId>) {
-        for key in tenant.keys.iter().flat_map(|list| &list.value) {
-            if let Some(other) = keys.insert(*key.value.bytes(), tenant.id.value.clone()) {
-                let message = format!("tenant `{other}` has this key already");
-                self.error(
-                    OutCode::DuplicateKeyHash,
-                    key.site,
-                    message,
-                    "make another one with `outrigger keys new`",
-                );
-            }
-        }
-    }
-
     fn tenant(
         &mut self,
         id: &TenantId,
@@ -201,68 +191,4 @@ impl Bench<'_> {
             own_keys: Box::default(),
         })
     }
-
-    fn check_identity(&mut self, raw: &Raw, accept: &[Proof], tenants: usize, keyless: bool) {
-        let site = raw.identity.as_ref().map(|identity| identity.site);
-        if accept.contains(&Proof::Fixed) {
-            if tenants > 1 {
-                let at = site.or_else(|| raw.tenants.get(1).map(|tenant| tenant.id.site));
-                self.problem(
-                    Problem::error(
-                        OutCode::IdentityImpossible,
-                        at,
-                        format!("{tenants} tenants, and nothing proves which of them is calling"),
-                    )
-                    .hint("set `identity.accept = [\"key\"]` and give each tenant `keys`"),
-                );
-            }
-            self.check_exposure(raw, site);
-        } else if keyless {
-            self.problem(
-                Problem::warning(
-                    OutCode::Ineffective,
-                    site,
-                    "keys are required, and no tenant has one: every request will be refused",
-                )
-                .hint("make one with `outrigger keys new` and add its hash to a tenant's `keys`"),
-            );
-        }
-    }
-
-    fn check_exposure(&mut self, raw: &Raw, identity: Option<Site>) {
-        let listeners = raw.listen.proxy.iter().flat_map(|list| &list.value);
-        for listener in listeners {
-            if !is_loopback(listener.value.0.ip()) {
-                let problem = Problem::error(
-                    OutCode::ListenerExposed,
-                    listener.site,
-                    format!(
-                        "`{}` can be reached by others, and no credential is asked for",
-                        listener.value.0
-                    ),
-                )
-                .hint("listen on `127.0.0.1`, or set `identity.accept = [\"key\"]`");
-                self.problem(match identity {
-                    Some(site) => problem.also(site, "anybody is the fixed tenant"),
-                    None => problem,
-                });
-            }
-        }
-    }
-}
-
-/// What is accepted. Without `[identity]`: keys if some tenant has one, else one fixed tenant.
-fn accepted(raw: &Raw, overlay: &Overlay) -> Vec<Proof> {
-    if overlay.session.is_some() {
-        return vec![Proof::Key];
-    }
-    match &raw.identity {
-        Some(identity) => identity.accept(),
-        None if raw.tenants.iter().any(|tenant| tenant.keys.is_some()) => vec![Proof::Key],
-        None => defaults::ACCEPT.to_vec(),
-    }
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
 }

@@ -1,0 +1,211 @@
+//! `[identity]`, `tenants.*.keys`, `tenants.*.uids` and the tenants of listeners to what proves whom, and what is wrong or
+//! open in it. Must never let a proof stand that nothing asks for: a rule that is not looked at does not hold.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::{Bench, Overlay};
+use crate::config::values::{Proof, ProxyAddress, ProxySocket};
+use crate::config::{OutCode, Problem, Raw, Site, Sited, defaults, raw};
+use crate::host::UNKNOWN_USER;
+use crate::snapshot::KeyDigest;
+use crate::units::TenantId;
+
+/// What is accepted. Without `[identity]`: what the sockets and tenants have something for, else one fixed tenant.
+pub(super) fn accepted(raw: &Raw, overlay: &Overlay) -> Vec<Proof> {
+    if overlay.session.is_some() {
+        return vec![Proof::Key];
+    }
+    if let Some(identity) = &raw.identity {
+        return identity.accept();
+    }
+    let has = [
+        (
+            Proof::Listener,
+            sockets(raw).any(|(_, socket)| socket.tenant.is_some()),
+        ),
+        (
+            Proof::Uid,
+            raw.tenants.iter().any(|tenant| tenant.uids.is_some()),
+        ),
+        (
+            Proof::Key,
+            raw.tenants.iter().any(|tenant| tenant.keys.is_some()),
+        ),
+    ];
+    let found: Vec<_> = has
+        .iter()
+        .filter(|(_, any)| *any)
+        .map(|(proof, _)| *proof)
+        .collect();
+    if found.is_empty() {
+        return defaults::ACCEPT.to_vec();
+    }
+    found
+}
+
+/// The unix sockets that agents call.
+fn sockets(raw: &Raw) -> impl Iterator<Item = (Site, &ProxySocket)> {
+    let all = raw.listen.proxy.iter().flat_map(|list| &list.value);
+    all.filter_map(|at| match &at.value {
+        ProxyAddress::Tcp(_) => None,
+        ProxyAddress::Unix(socket) => Some((at.site, socket)),
+    })
+}
+
+impl Bench<'_> {
+    pub(super) fn keys_of(
+        &mut self,
+        tenant: &raw::Tenant,
+        keys: &mut HashMap<KeyDigest, TenantId>,
+    ) {
+        for key in tenant.keys.iter().flat_map(|list| &list.value) {
+            if let Some(other) = keys.insert(*key.value.bytes(), tenant.id.value.clone()) {
+                let message = format!("tenant `{other}` has this key already");
+                let hint = "make another one with `outrigger keys new`";
+                self.error(OutCode::DuplicateKeyHash, key.site, message, hint);
+            }
+        }
+    }
+
+    pub(super) fn uids_of(&mut self, tenant: &raw::Tenant, uids: &mut HashMap<u32, TenantId>) {
+        for uid in tenant.uids.iter().flat_map(|list| &list.value) {
+            if uid.value == UNKNOWN_USER {
+                let message = format!(
+                    "{UNKNOWN_USER} stands for every user the kernel cannot name here, so it names nobody"
+                );
+                let hint = "let the tenant's programs run as a user of their own";
+                self.error(OutCode::InvalidValue, uid.site, message, hint);
+            } else if let Some(other) = uids.insert(uid.value, tenant.id.value.clone()) {
+                let message = format!("tenant `{other}` has this user already");
+                let hint = "give each tenant a user of its own";
+                self.error(OutCode::DuplicateUid, uid.site, message, hint);
+            }
+        }
+    }
+
+    /// What is wrong with the sockets, and with proofs that are there and not asked for.
+    pub(super) fn check_sockets(&mut self, raw: &Raw, accept: &[Proof]) {
+        let mut seen: HashMap<_, Site> = HashMap::new();
+        for (site, socket) in sockets(raw) {
+            if let Some(first) = seen.insert(socket.path.as_path(), site) {
+                let message = format!("`{}` stands twice in `listen.proxy`", socket.path.display());
+                let problem = Problem::error(OutCode::Conflict, site, message);
+                self.problem(problem.also(first, "first written here"));
+            }
+            let Some(tenant) = &socket.tenant else {
+                continue;
+            };
+            if raw.tenants.iter().all(|one| one.id.value != *tenant) {
+                let message = format!("there is no tenant `{tenant}`");
+                let hint = "see `[tenants.*]`";
+                self.error(OutCode::UnknownReference, site, message, hint);
+            }
+            if !accept.contains(&Proof::Listener) {
+                self.not_asked_for(raw, site, "the socket is a tenant's", Proof::Listener);
+            }
+        }
+        if !accept.contains(&Proof::Uid) {
+            let written = raw.tenants.iter().find_map(|tenant| tenant.uids.as_ref());
+            if let Some(Sited { site, .. }) = written {
+                self.not_asked_for(raw, *site, "the tenant has users", Proof::Uid);
+            }
+        }
+    }
+
+    fn not_asked_for(&mut self, raw: &Raw, site: Site, what: &str, proof: Proof) {
+        let message = format!(
+            "{what}, and `{}` is not in `identity.accept`",
+            proof.as_str()
+        );
+        let problem = Problem::error(OutCode::Conflict, site, message);
+        let problem = problem.hint("put it there, before the proofs that count less");
+        let identity = raw.identity.as_ref().map(|identity| identity.site);
+        self.problem(match identity {
+            Some(identity) => problem.also(identity, "what is asked for"),
+            None => problem,
+        });
+    }
+
+    /// Whether anybody can be told from others, and whether strangers are kept out.
+    pub(super) fn check_identity(&mut self, raw: &Raw, accept: &[Proof], tenants: usize) {
+        let site = raw.identity.as_ref().map(|identity| identity.site);
+        if accept.contains(&Proof::Fixed) {
+            if tenants > 1 {
+                let at = site.or_else(|| raw.tenants.get(1).map(|tenant| tenant.id.site));
+                self.problem(
+                    Problem::error(
+                        OutCode::IdentityImpossible,
+                        at,
+                        format!("{tenants} tenants, and nothing proves which of them is calling"),
+                    )
+                    .hint("set `identity.accept = [\"key\"]` and give each tenant `keys`"),
+                );
+            }
+            self.check_exposure(raw, site);
+        } else if let Some((what, hint)) = unprovable(raw, accept) {
+            let message = format!("{what}: every request will be refused");
+            self.problem(Problem::warning(OutCode::Ineffective, site, message).hint(hint));
+        }
+    }
+
+    fn check_exposure(&mut self, raw: &Raw, identity: Option<Site>) {
+        let listeners = raw.listen.proxy.iter().flat_map(|list| &list.value);
+        for listener in listeners {
+            let ProxyAddress::Tcp(address) = &listener.value else {
+                continue;
+            };
+            if !is_loopback(address.0.ip()) {
+                let problem = Problem::error(
+                    OutCode::ListenerExposed,
+                    listener.site,
+                    format!(
+                        "`{}` can be reached by others, and no credential is asked for",
+                        address.0
+                    ),
+                )
+                .hint("listen on `127.0.0.1`, or set `identity.accept = [\"key\"]`");
+                self.problem(match identity {
+                    Some(site) => problem.also(site, "anybody is the fixed tenant"),
+                    None => problem,
+                });
+            }
+        }
+    }
+}
+
+/// Why nobody could prove anything, and what to do about it. What is written and wrong is an error of its own.
+fn unprovable(raw: &Raw, accept: &[Proof]) -> Option<(&'static str, &'static str)> {
+    let has_keys = raw.tenants.iter().any(|tenant| tenant.keys.is_some());
+    let has_uids = raw.tenants.iter().any(|tenant| tenant.uids.is_some());
+    let has_sockets = sockets(raw).any(|(_, socket)| socket.tenant.is_some());
+    let any = accept.iter().any(|proof| match proof {
+        Proof::Listener => has_sockets,
+        Proof::Uid => has_uids,
+        Proof::Key | Proof::Path => has_keys,
+        Proof::Fixed => true,
+    });
+    if any {
+        return None;
+    }
+    Some(
+        if accept
+            .iter()
+            .any(|proof| matches!(proof, Proof::Key | Proof::Path))
+        {
+            (
+                "keys are required, and no tenant has one",
+                "make one with `outrigger keys new` and add its hash to a tenant's `keys`",
+            )
+        } else {
+            (
+                "nothing that is accepted proves any tenant",
+                "give a tenant `uids`, or a socket of `listen.proxy` a `tenant`",
+            )
+        },
+    )
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
