@@ -17,6 +17,7 @@ mod reloads;
 mod sidecar;
 mod simulate;
 mod vital;
+mod who;
 
 pub use boot::{Boot, Source, find};
 pub use call::{Answer, Door, admin_socket, call};
@@ -30,3 +31,4 @@ pub use look::{problems, random_bytes};
 pub use reload::{Outcome, Reloader, Settings};
 pub use sidecar::{Options, Prepared, Sidecar, write_ready_file};
 pub use simulate::{simulator, simulator_rules};
+pub use who::{Caller, who};

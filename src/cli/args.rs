@@ -122,6 +122,18 @@ pub(super) struct Explain {
     /// The tenant that asks
     #[arg(long, short, value_name = "TENANT", conflicts_with = "topic")]
     pub(super) tenant: Option<String>,
+    /// Or who calls, to be identified: the unix socket it connects to [default: a port]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["topic", "tenant"])]
+    pub(super) socket: Option<PathBuf>,
+    /// The number of the user it runs as
+    #[arg(long, value_name = "UID", conflicts_with_all = ["topic", "tenant"])]
+    pub(super) uid: Option<u32>,
+    /// The hash of the key it shows
+    #[arg(long, value_name = "sha256:HASH", conflicts_with_all = ["topic", "tenant"])]
+    pub(super) key: Option<String>,
+    /// The tenant it names in `identity.header`
+    #[arg(long, value_name = "TENANT", conflicts_with_all = ["topic", "tenant"])]
+    pub(super) header: Option<String>,
     /// The upstream that is asked [default: the first]
     #[arg(long, short, value_name = "NAME")]
     pub(super) upstream: Option<String>,

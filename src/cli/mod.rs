@@ -3,6 +3,7 @@
 
 mod args;
 mod ctl;
+mod explain;
 mod providers;
 mod told;
 mod topic;
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
         Verb::Serve(serve) => verbs::serve(serve),
         Verb::Run(run) => verbs::run(run),
         Verb::Check(check) => verbs::check(&check),
-        Verb::Explain(explain) => verbs::explain(&explain),
+        Verb::Explain(explain) => explain::explain(&explain),
         Verb::Keys(keys) => verbs::keys(&keys),
         Verb::Simulate(simulate) => verbs::simulate(&simulate),
         Verb::Ctl(control) => ctl::ctl(&control),

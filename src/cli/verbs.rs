@@ -213,7 +213,7 @@ fn print_env(prepared: &app::Prepared) {
 
 pub(super) fn check(check: &args::Check) -> Result<ExitCode, Error> {
     let source = find(check.config.config.as_deref())?;
-    let (loaded, problems) = app::problems(&source);
+    let (loaded, problems, proofs) = app::problems(&source);
     let errors = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
@@ -246,6 +246,9 @@ pub(super) fn check(check: &args::Check) -> Result<ExitCode, Error> {
         count(warnings, "warning"),
         loaded.hash
     ));
+    if let Some(proofs) = proofs {
+        say(&proofs);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -257,41 +260,7 @@ fn count(number: impl TryInto<u64>, thing: &str) -> String {
     }
 }
 
-pub(super) fn explain(explain: &args::Explain) -> Result<ExitCode, Error> {
-    if let Some(topic) = &explain.topic {
-        say(&super::topic::topic(topic)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let Some(tenant) = &explain.tenant else {
-        let text = "say what to explain: a key (`models.allow`), a code (`OUT-0007`, `model-denied`), or a request \
-                    (`--tenant T --model M`)";
-        return Err(Error::Usage(text.to_owned()));
-    };
-    let body = match explain.body.as_deref() {
-        Some("-") => Some(read_stdin()?),
-        other => other.map(str::to_owned),
-    };
-    let question = app::Question {
-        tenant: tenant
-            .parse()
-            .map_err(|why| Error::Usage(format!("`{tenant}`: {why}")))?,
-        upstream: explain.upstream.clone(),
-        method: explain.method.to_ascii_uppercase(),
-        path: explain.path.clone(),
-        body,
-        model: explain.model.clone(),
-    };
-    let prepared = Sidecar::prepare(Options::new(find(explain.config.config.as_deref())?))?;
-    let (text, passes) = app::explain(&prepared.snapshot(), &question)?;
-    say(&text);
-    Ok(if passes {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-fn read_stdin() -> Result<String, Error> {
+pub(super) fn read_stdin() -> Result<String, Error> {
     let mut text = String::new();
     std::io::stdin()
         .take(64 << 20)

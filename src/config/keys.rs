@@ -83,6 +83,8 @@ pub enum Grammar {
     Caller,
     /// A pattern with `*`.
     Glob,
+    /// The name of a header.
+    Header,
     /// A host name or IP literal.
     Host,
     /// `sha256:` and 64 hex digits.

@@ -40,6 +40,11 @@ pub fn duration(text: &str) -> Result<std::time::Duration, &'static str> {
     parse::duration(text).map_err(|flaw| flaw.hint)
 }
 
+/// The hash of a virtual key, as a configuration writes it.
+pub fn key_hash(text: &str) -> Option<values::KeyHash> {
+    parse::key_hash(text).ok()
+}
+
 /// Loads hostile text, renders every problem both ways and prints the settings: for the fuzzer and the replay of its corpus.
 #[doc(hidden)]
 pub fn fuzz_config(data: &[u8]) {

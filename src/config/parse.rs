@@ -8,7 +8,7 @@ use super::defaults;
 use super::problem::OutCode;
 use super::values::{
     AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName,
-    ProxyAddress, ProxySocket, Rate, Region, Scheme, UpstreamUrl, WebOrigin,
+    ProxyAddress, ProxySocket, Rate, Region, Scheme, TenantHeader, UpstreamUrl, WebOrigin,
 };
 use crate::units::UpstreamName;
 
@@ -99,6 +99,10 @@ const ORIGIN: Flaw = flaw(
 const PEM: Flaw = flaw(
     "certificates as PEM",
     "write `${file:/path}` with the path of a file that holds `-----BEGIN CERTIFICATE-----`",
+);
+const TENANT_HEADER: Flaw = flaw(
+    "the name of a header that begins with `x-` and means nothing else",
+    "write for example `x-tenant-id`",
 );
 const REGION: Flaw = flaw("a region", "use 1 to 64 of `[a-z0-9-]`");
 const GLOB: Flaw = flaw(
@@ -424,6 +428,31 @@ pub(super) fn origin(text: &str) -> Result<WebOrigin, Flaw> {
         Ok(WebOrigin::new(&text.to_ascii_lowercase()))
     } else {
         Err(ORIGIN)
+    }
+}
+
+/// `x-[a-z0-9-]+`, written in any case (RFC 9110 §5.1); not one that carries a credential or steers a request.
+pub(super) fn tenant_header(text: &str) -> Result<TenantHeader, Flaw> {
+    const TAKEN: [&str; 8] = [
+        "x-api-key",
+        "x-goog-api-key",
+        "x-idempotency-key",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+    ];
+    let name = text.to_ascii_lowercase();
+    let letters = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let taken =
+        TAKEN.contains(&&*name) || name.starts_with("x-stainless-") || name.starts_with("x-b3-");
+    if letters && !taken && name.starts_with("x-") && (3..=64).contains(&name.len()) {
+        Ok(TenantHeader::new(&name))
+    } else {
+        Err(TENANT_HEADER)
     }
 }
 

@@ -11,8 +11,8 @@ use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
     ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, Trust,
-    UpstreamUrl, WebOrigin,
+    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, TenantHeader,
+    Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -100,6 +100,8 @@ pub struct Identity {
     pub accept: Option<Sited<Vec<Sited<Proof>>>>,
     /// The one tenant of `fixed`.
     pub tenant: Option<Sited<TenantId>>,
+    /// The header in which a proven tenant may name another one.
+    pub header: Option<Sited<TenantHeader>>,
 }
 
 /// `[upstreams.NAME]`: a model provider.
@@ -232,6 +234,8 @@ pub struct Tenant {
     pub keys: Option<Sited<Vec<Sited<KeyHash>>>>,
     /// The users it calls as, on unix sockets.
     pub uids: Option<Sited<Vec<Sited<u32>>>>,
+    /// Patterns over the tenants it may name in `identity.header`.
+    pub vouches: Option<Sited<Vec<Sited<Glob>>>>,
     /// Its own credentials, by upstream, in the order written.
     pub credentials: Option<Sited<Vec<OwnCredential>>>,
     /// Its own limits, over the policy's.

@@ -146,6 +146,7 @@ fn admin(context: &mut Context<'_>, section: &Section<'_>) -> Admin {
 fn identity(context: &mut Context<'_>, section: &Section<'_>) -> Identity {
     let accept: Option<Sited<Vec<Sited<Proof>>>> = section.get(context, "accept");
     let tenant = section.get(context, "tenant");
+    let header = section.get(context, "header");
     if let Some(proofs) = &accept {
         let fixed = proofs
             .value
@@ -175,6 +176,7 @@ fn identity(context: &mut Context<'_>, section: &Section<'_>) -> Identity {
         site: section.site,
         accept,
         tenant,
+        header,
     }
 }
 
@@ -320,6 +322,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
         let policy = section.get(context, "policy");
         let keys = section.get(context, "keys");
         let uids = section.get(context, "uids");
+        let vouches = section.get(context, "vouches");
         let credentials = section.get(context, "credentials");
         let limits = limits(context, &section);
         raw.tenants.extend(id.map(|id| Tenant {
@@ -327,6 +330,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
             policy,
             keys,
             uids,
+            vouches,
             credentials,
             limits,
         }));

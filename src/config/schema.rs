@@ -120,6 +120,7 @@ fn grammar(grammar: Grammar) -> Value {
             json!({ "type": "string", "minLength": 1 })
         }
         Grammar::Caller => text("^[ug]id:[0-9]+$"),
+        Grammar::Header => text("^[xX]-[A-Za-z0-9-]+$"),
         Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),
         Grammar::Origin => text("^.+://.+$"),
         Grammar::Pem => text("-----BEGIN CERTIFICATE-----"),

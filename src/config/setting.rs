@@ -15,8 +15,8 @@ use super::suggest;
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
     ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, Trust,
-    UpstreamUrl, WebOrigin,
+    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, TenantHeader,
+    Trust, UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -250,6 +250,7 @@ parsed! {
     Region: parse::region;
     String: parse::model;
     TenantId: |text| text.parse().map_err(bad_name);
+    TenantHeader: parse::tenant_header;
     UpstreamName: |text| text.parse().map_err(bad_name);
     UpstreamUrl: parse::url;
     WebOrigin: parse::origin;

@@ -287,6 +287,8 @@ texts! {
     Pem;
     /// A region: `[a-z0-9-]{1,64}`.
     Region;
+    /// The name of a header that names tenants: `x-[a-z0-9-]+`, and none that means something else.
+    TenantHeader;
     /// A browser origin: `scheme://host[:port]`, lower case (RFC 6454 §6.2).
     WebOrigin;
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::{Snapshot, Tenant};
 use crate::config::values::Proof;
 use crate::units::TenantId;
@@ -25,6 +27,8 @@ pub(super) struct Identity {
     pub(super) fixed: Option<TenantId>,
     /// A lookup by digest leaks, by its timing, at most something about digests, which name no secret.
     pub(super) keys: HashMap<KeyDigest, TenantId>,
+    /// The header in which a tenant that vouches for others names one.
+    pub(super) header: Option<HeaderName>,
     /// Whom the users of unix sockets work for.
     pub(super) uids: HashMap<u32, TenantId>,
 }
@@ -49,6 +53,19 @@ pub struct Presented<'a> {
     pub headers: [Option<&'a [u8]>; 3],
     /// `/t/<token>/…`.
     pub path: Option<&'a str>,
+    /// What it says of itself.
+    pub claim: Claim<'a>,
+}
+
+/// What a request says of its tenant, in the header for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// Nothing, or nothing is asked for.
+    None,
+    /// It names one.
+    Named(&'a str),
+    /// It stands twice, in another spelling, or holds no text.
+    Malformed,
 }
 
 /// Who it is.
@@ -56,8 +73,10 @@ pub struct Presented<'a> {
 pub struct Identified {
     /// The tenant.
     pub tenant: Arc<Tenant>,
-    /// What proved it.
+    /// What proved it, or who vouches for it.
     pub by: Proof,
+    /// The tenant that was proven, where it named this one.
+    pub voucher: Option<TenantId>,
     /// Which of the headers hold virtual keys; they must never go upstream.
     pub spent: [bool; 3],
 }
@@ -75,6 +94,12 @@ pub enum IdentityFault {
     UnknownListener,
     /// Two proofs name different tenants.
     Conflict,
+    /// The claim cannot be read in one way only.
+    ClaimMalformed,
+    /// The claim names a tenant that the proven one does not vouch for.
+    ClaimDenied,
+    /// The claim names nobody.
+    ClaimUnknown,
 }
 
 impl Snapshot {
@@ -124,11 +149,46 @@ impl Snapshot {
             Proof::Key | Proof::Path | Proof::Fixed => IdentityFault::UnknownKey,
         })?;
         let spent = headers.map(|header| header.tenant().is_some());
+        let named = self.claimed(tenant, presented.claim)?;
         Ok(Identified {
-            tenant: Arc::clone(tenant),
+            tenant: Arc::clone(named.unwrap_or(tenant)),
             by,
+            voucher: named.map(|_| tenant.id().clone()),
             spent,
         })
+    }
+
+    /// The other tenant that a proven one names, if it does, and may.
+    fn claimed(
+        &self,
+        proven: &Tenant,
+        claim: Claim<'_>,
+    ) -> Result<Option<&Arc<Tenant>>, IdentityFault> {
+        let name = match claim {
+            Claim::None => return Ok(None),
+            Claim::Malformed => return Err(IdentityFault::ClaimMalformed),
+            Claim::Named(name) if name == proven.id().as_str() => return Ok(None),
+            Claim::Named(name) => name,
+        };
+        if name.parse::<TenantId>().is_err() {
+            return Err(IdentityFault::ClaimMalformed);
+        }
+        // Before it is looked up: who may not name it is not told whether it exists.
+        if !proven.vouches.iter().any(|pattern| pattern.matches(name)) {
+            return Err(IdentityFault::ClaimDenied);
+        }
+        let named = self.tenants.get(name);
+        named.map(Some).ok_or(IdentityFault::ClaimUnknown)
+    }
+
+    /// The users of unix sockets and whom they work for, in no order.
+    pub fn users(&self) -> impl Iterator<Item = (u32, &TenantId)> {
+        self.identity.uids.iter().map(|(uid, id)| (*uid, id))
+    }
+
+    /// The header in which a tenant may be named, if there is one.
+    pub fn tenant_header(&self) -> Option<&HeaderName> {
+        self.identity.header.as_ref()
     }
 
     /// What is accepted, in this order.

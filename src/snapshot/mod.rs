@@ -20,7 +20,7 @@ pub use accounts::Accounts;
 pub use admin::{AdminRights, Right};
 pub use compile::{Compiled, Overlay, World, compile};
 pub use credential::{KeyTo, Whose};
-pub use identity::{Entry, Identified, IdentityFault, KeyDigest, Presented, digest};
+pub use identity::{Claim, Entry, Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
 pub use policy::{GeoRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled};

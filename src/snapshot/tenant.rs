@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::Policy;
 use super::credential::OwnKey;
+use super::{Pattern, Policy};
 use crate::limits::Account;
 use crate::meters::{Registry, TenantMeters};
 use crate::units::TenantId;
@@ -17,6 +17,8 @@ pub struct Tenant {
     pub(super) registry: Arc<Registry>,
     pub(super) meters: OnceLock<Arc<TenantMeters>>,
     pub(super) standing: Standing,
+    /// The tenants it may name in the header for that.
+    pub(super) vouches: Box<[Pattern]>,
     /// Its own credentials, by upstream.
     pub(super) own_keys: Box<[OwnKey]>,
 }
@@ -49,6 +51,11 @@ impl Tenant {
     /// The tenant's meters, born on first use.
     pub fn meters(&self) -> &Arc<TenantMeters> {
         self.meters.get_or_init(|| self.registry.tenant(&self.id))
+    }
+
+    /// Patterns over the tenants it may name.
+    pub fn vouches(&self) -> &[Pattern] {
+        &self.vouches
     }
 
     /// Whether this is `_nobody`.

@@ -267,9 +267,12 @@ pub(super) fn accept(
 /// Finds what a request of a known tenant is aimed at; `spent` marks the carriers of its keys.
 pub(super) fn aim(
     snapshot: &Snapshot,
-    parts: Parts,
+    mut parts: Parts,
     spent: [bool; 3],
 ) -> Result<Box<Asking>, Box<TurnedAway>> {
+    if let Some(claim) = snapshot.tenant_header() {
+        parts.headers.remove(claim);
+    }
     let (token, rest) = split_token(snapshot, parts.uri.path());
     match find(snapshot, &parts, rest) {
         Ok(target) => {

@@ -9,12 +9,14 @@ use http::{HeaderMap, header};
 use super::Refusal;
 use super::accept::{Door, path_token, seems};
 use crate::config::values::Proof;
-use crate::snapshot::{IdentityFault, Presented, Snapshot, Tenant};
-use crate::units::{Code, Dialect, Endpoint, Phase};
+use crate::snapshot::{Claim, IdentityFault, Presented, Snapshot, Tenant};
+use crate::units::{Code, Dialect, Endpoint, Phase, TenantId};
 
 /// Whose request it is.
 pub(super) struct Known {
     pub(super) tenant: Arc<Tenant>,
+    /// Who was proven, where it named this tenant.
+    pub(super) voucher: Option<TenantId>,
     /// Which of [`CARRIERS`] hold the keys that proved it.
     pub(super) spent: [bool; 3],
 }
@@ -44,10 +46,12 @@ pub(super) fn identify(
         entry: door.entry(),
         headers: presented(&parts.headers),
         path: path_token(snapshot, parts),
+        claim: claim(snapshot, &parts.headers),
     };
     match snapshot.identify(&presented, |secret| door.digest(secret)) {
         Ok(identified) => Ok(Known {
             tenant: identified.tenant,
+            voucher: identified.voucher,
             spent: identified.spent,
         }),
         Err(fault) => {
@@ -82,7 +86,36 @@ pub(super) fn without_scheme(value: &[u8]) -> &[u8] {
     }
 }
 
-fn refusal(snapshot: &Snapshot, fault: IdentityFault) -> Refusal {
+/// What the header for it says of the tenant. Names are looked through only where there is such a header.
+fn claim<'h>(snapshot: &Snapshot, headers: &'h HeaderMap) -> Claim<'h> {
+    let Some(wanted) = snapshot.tenant_header() else {
+        return Claim::None;
+    };
+    // Some servers read `_` and `.` as `-`; what looks like the header and is not it would be believed by one of two readers.
+    let folds = |name: &str| {
+        name.len() == wanted.as_str().len()
+            && name
+                .bytes()
+                .zip(wanted.as_str().bytes())
+                .all(|(byte, wanted)| match byte {
+                    b'_' | b'.' => wanted == b'-',
+                    other => other == wanted,
+                })
+    };
+    let mut values = headers.get_all(wanted).iter();
+    let (first, more) = (values.next(), values.next().is_some());
+    let odd = headers
+        .keys()
+        .any(|name| name != wanted && folds(name.as_str()));
+    match first {
+        _ if more || odd => Claim::Malformed,
+        None => Claim::None,
+        Some(value) => value.to_str().map_or(Claim::Malformed, Claim::Named),
+    }
+}
+
+/// What the caller is told.
+pub fn refusal(snapshot: &Snapshot, fault: IdentityFault) -> Refusal {
     let (code, text) = match fault {
         IdentityFault::Missing if asks_for_keys(snapshot) => (
             Code::IdentityMissing,
@@ -107,6 +140,18 @@ fn refusal(snapshot: &Snapshot, fault: IdentityFault) -> Refusal {
         IdentityFault::Conflict => (
             Code::IdentityConflict,
             "the request carries proofs that do not name the same tenant",
+        ),
+        IdentityFault::ClaimMalformed => (
+            Code::IdentityMalformed,
+            "the header that names the tenant must stand once, in its own spelling, and hold one tenant id",
+        ),
+        IdentityFault::ClaimDenied => (
+            Code::IdentityConflict,
+            "the header names a tenant for which the proven one may not speak; hint: `vouches` of the proven tenant",
+        ),
+        IdentityFault::ClaimUnknown => (
+            Code::IdentityUnknown,
+            "the header names no tenant of the configuration",
         ),
     };
     Refusal::new(code, text)

@@ -6,7 +6,7 @@ mod accept;
 mod admit;
 pub mod decide;
 mod forward;
-mod identify;
+pub mod identify;
 mod meter;
 mod peek;
 mod record;
@@ -214,7 +214,11 @@ async fn trip(
     let (parts, body) = request.into_parts();
     let known = accept::accept(&snapshot, door, &parts)
         .and_then(|()| identify::identify(&snapshot, door, &parts));
-    let identify::Known { tenant, spent } = match known {
+    let identify::Known {
+        tenant,
+        voucher,
+        spent,
+    } = match known {
         Ok(known) => known,
         Err(turned_away) => {
             let run = Run::of_nobody(door, snapshot, id, &turned_away);
@@ -224,6 +228,7 @@ async fn trip(
     };
     let mut run = Run::open(door, tenant, snapshot, id, &parts.headers);
     opened.store(true, Ordering::Relaxed);
+    run.vouched(voucher);
     run.enter(Phase::Peek);
     let asking = match accept::aim(run.snapshot(), parts, spent) {
         Ok(asking) => asking,

@@ -19,7 +19,9 @@ use crate::limits::{Account, Hold, Lease, Order};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::{Line, Spine};
-use crate::units::{Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, Usage, Wall};
+use crate::units::{
+    Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, TenantId, Usage, Wall,
+};
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
@@ -55,6 +57,8 @@ pub(super) struct Run {
 /// What was asked.
 #[derive(Default)]
 struct Question {
+    /// Who named the tenant.
+    voucher: Option<TenantId>,
     model: Option<Box<str>>,
     model_sent: Option<Box<str>>,
     stream: bool,
@@ -236,6 +240,11 @@ impl Run {
     pub(super) fn admits(&mut self) -> Boot {
         self.admitted_at = self.now();
         self.admitted_at
+    }
+
+    /// Another tenant, which was proven, said whose it is.
+    pub(super) fn vouched(&mut self, by: Option<TenantId>) {
+        self.question.voucher = by;
     }
 
     /// What the request is aimed at is known.
@@ -531,6 +540,9 @@ impl Run {
 
     fn question_facts(&self, line: &mut Line<'_>) {
         let question = &self.question;
+        if let Some(voucher) = &question.voucher {
+            line.text("voucher", voucher.as_str());
+        }
         if let Some(model) = &question.model {
             line.text("model", model);
         }

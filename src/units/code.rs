@@ -72,6 +72,8 @@ codes! {
     IdentityUnknown "identity-unknown" 401 Tenant false;
     /// Two proofs that do not name the same tenant.
     IdentityConflict "identity-conflict" 403 Tenant false;
+    /// The header that names a tenant stands twice, is spelt otherwise, or holds no tenant id.
+    IdentityMalformed "identity-malformed" 400 Tenant false;
     /// The first path segment names no upstream, or a bare path fits several.
     UpstreamUnknown "upstream-unknown" 404 Tenant false;
     /// The path cannot be read in one way only (encoded slashes, dot segments, control bytes).

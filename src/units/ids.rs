@@ -1,5 +1,6 @@
 //! Names and identifiers, parsed once. Must never be built from text without `FromStr`.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -52,6 +53,13 @@ impl TenantId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Equal texts are equal ids, and hash alike.
+impl Borrow<str> for TenantId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -29,6 +29,10 @@ struct Scene {
     directory: tempfile::TempDir,
     /// The heads that came to the upstream.
     seen: Arc<Mutex<Vec<String>>>,
+    /// Who named the tenant of the last call, by the record.
+    voucher: String,
+    /// The heads of the last call.
+    heads: Vec<String>,
 }
 
 /// What came of one call: the status, the refusal's code or nothing, and whose the record says it was.
@@ -39,10 +43,10 @@ fn passed(tenant: &str) -> Outcome {
 }
 
 fn refused(code: &str) -> Outcome {
-    let status = if code == "identity-conflict" {
-        403
-    } else {
-        401
+    let status = match code {
+        "identity-conflict" => 403,
+        "identity-malformed" => 400,
+        _ => 401,
     };
     (status, code.into(), "_nobody".into())
 }
@@ -88,6 +92,8 @@ impl Scene {
             stage,
             directory,
             seen,
+            voucher: String::new(),
+            heads: Vec::new(),
         }
     }
 
@@ -141,7 +147,9 @@ impl Scene {
         let code = field(answer, "outrigger-code").unwrap_or_default();
         let line = self.stage.record().await;
         let tenant = line["tenant"].as_str().expect("a tenant");
+        self.voucher = line["voucher"].as_str().unwrap_or_default().to_owned();
         let stamped: Vec<String> = self.seen.lock().expect("not poisoned").drain(..).collect();
+        self.heads.clone_from(&stamped);
         if status == 200 {
             let [head] = stamped.as_slice() else {
                 panic!("one request at the upstream: {stamped:?}")
@@ -322,5 +330,173 @@ async fn a_sockets_file_has_its_mode_and_goes_away() {
     for path in &paths {
         let line = format!("proxy=unix:{}", path.display());
         assert!(ready.lines().any(|one| one == line), "{ready}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_is_believed_from_those_only_who_may_speak_for_the_tenant_it_names() {
+    let mut scene = Scene::open(
+        r#""unix:@/gateway.sock?tenant=acme""#,
+        "accept = [\"listener\", \"key\"]\nheader = \"X-Tenant-Id\"",
+        "vouches = [\"globex\", \"team-*\"]",
+        "[tenants.team-a]\n[tenants.other]",
+    )
+    .await;
+    for (socket, fields, expected, voucher) in [
+        // Who may, by either proof.
+        (
+            "",
+            format!("{}x-tenant-id: globex\r\n", bearer(ACME)),
+            passed("globex"),
+            "acme",
+        ),
+        (
+            "gateway.sock",
+            "X-TENANT-ID:  team-a \r\n".into(),
+            passed("team-a"),
+            "acme",
+        ),
+        (
+            "gateway.sock",
+            format!("{}x-tenant-id: team-a\r\n", bearer(ACME)),
+            passed("team-a"),
+            "acme",
+        ),
+        // Itself, or without the header.
+        (
+            "gateway.sock",
+            "x-tenant-id: acme\r\n".into(),
+            passed("acme"),
+            "",
+        ),
+        ("gateway.sock", String::new(), passed("acme"), ""),
+        (
+            "",
+            format!("{}x-tenant-id: globex\r\n", bearer(GLOBEX)),
+            passed("globex"),
+            "",
+        ),
+        // Who may not, whether or not there is such a tenant.
+        (
+            "",
+            format!("{}x-tenant-id: acme\r\n", bearer(GLOBEX)),
+            refused("identity-conflict"),
+            "",
+        ),
+        (
+            "",
+            format!("{}x-tenant-id: team-a\r\n", bearer(GLOBEX)),
+            refused("identity-conflict"),
+            "",
+        ),
+        (
+            "gateway.sock",
+            "x-tenant-id: other\r\n".into(),
+            refused("identity-conflict"),
+            "",
+        ),
+        (
+            "gateway.sock",
+            "x-tenant-id: Globex\r\n".into(),
+            refused("identity-conflict"),
+            "",
+        ),
+        (
+            "gateway.sock",
+            "x-tenant-id: nobody-at-all\r\n".into(),
+            refused("identity-conflict"),
+            "",
+        ),
+        (
+            "gateway.sock",
+            "x-tenant-id: team-b\r\n".into(),
+            refused("identity-unknown"),
+            "",
+        ),
+        // The header alone.
+        (
+            "",
+            "x-tenant-id: globex\r\n".into(),
+            refused("identity-missing"),
+            "",
+        ),
+        (
+            "",
+            format!(
+                "{}x-tenant-id: globex\r\n",
+                bearer("key-of-nobody-0123456789")
+            ),
+            refused("identity-unknown"),
+            "",
+        ),
+        // A voucher's word does not mend two proofs that disagree.
+        (
+            "gateway.sock",
+            format!("{}x-tenant-id: globex\r\n", bearer(GLOBEX)),
+            refused("identity-conflict"),
+            "",
+        ),
+    ] {
+        let outcome = scene.call(socket, &fields).await;
+        assert_eq!(outcome, expected, "{socket} {fields}");
+        assert_eq!(scene.voucher, voucher, "{socket} {fields}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_two_readers_could_read_differently_names_nobody() {
+    let mut scene = Scene::open(
+        r#""unix:@/gateway.sock?tenant=acme""#,
+        "accept = [\"listener\", \"key\"]\nheader = \"x-tenant-id\"",
+        "vouches = [\"*\"]",
+        "",
+    )
+    .await;
+    let long = format!("x-tenant-id: {}\r\n", "g".repeat(129));
+    for fields in [
+        "x-tenant-id: globex\r\nx-tenant-id: globex\r\n",
+        "x-tenant-id: acme\r\nX-Tenant-Id: globex\r\n",
+        "x-tenant-id: globex\r\nx_tenant_id: acme\r\n",
+        "x_tenant_id: globex\r\n",
+        "X_Tenant-ID: globex\r\n",
+        "x.tenant.id: globex\r\n",
+        "x-tenant-id:\r\n",
+        "x-tenant-id: globex,acme\r\n",
+        "x-tenant-id: globex acme\r\n",
+        "x-tenant-id: _nobody\r\n",
+        "x-tenant-id: *\r\n",
+        "x-tenant-id: glob\u{e9}x\r\n",
+        "x-tenant-id: ../globex\r\n",
+        long.as_str(),
+    ] {
+        for proof in [String::new(), bearer(GLOBEX)] {
+            let socket = if proof.is_empty() { "gateway.sock" } else { "" };
+            let outcome = scene.call(socket, &format!("{proof}{fields}")).await;
+            assert_eq!(outcome, refused("identity-malformed"), "{socket} {fields}");
+        }
+    }
+    // What else claims a tenant is taken out, as ever.
+    let fields = "x-tenant-id: globex\r\nx-tenant: acme\r\ntenant: acme\r\nx-tenant-name: acme\r\nconnection: x-tenant-id\r\n";
+    assert_eq!(scene.call("gateway.sock", fields).await, passed("globex"));
+}
+
+#[tokio::test]
+async fn a_header_of_another_name_goes_nowhere_either() {
+    let mut scene = Scene::open(
+        r#""unix:@/gateway.sock?tenant=acme""#,
+        "accept = [\"listener\", \"key\"]\nheader = \"x-org\"",
+        "vouches = [\"*\"]",
+        "",
+    )
+    .await;
+    for (fields, expected) in [
+        ("x-org: globex\r\n", passed("globex")),
+        ("x-org: acme\r\nx-tenant-id: globex\r\n", passed("acme")),
+        ("x_org: globex\r\n", refused("identity-malformed")),
+    ] {
+        let outcome = scene.call("gateway.sock", fields).await;
+        assert_eq!(outcome, expected, "{fields}");
+        let said = scene.heads.join("\n");
+        assert!(!said.to_lowercase().contains("org:"), "{said}");
     }
 }

@@ -8,7 +8,6 @@ const PLANNED: &[&str] = &[
     "exec",
     "identity.certificate",
     "identity.claims",
-    "identity.header",
     "identity.jwt",
     "identity.peer",
     "intercept",

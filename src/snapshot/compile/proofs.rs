@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use http::HeaderName;
+
 use super::{Bench, Overlay};
 use crate::config::values::{Proof, ProxyAddress, ProxySocket};
 use crate::config::{OutCode, Problem, Raw, Site, Sited, defaults, raw};
@@ -42,6 +44,16 @@ pub(super) fn accepted(raw: &Raw, overlay: &Overlay) -> Vec<Proof> {
         return defaults::ACCEPT.to_vec();
     }
     found
+}
+
+/// The header that names tenants; one session is one tenant's.
+pub(super) fn tenant_header(raw: &Raw, overlay: &Overlay) -> Option<HeaderName> {
+    let header = raw
+        .identity
+        .as_ref()
+        .and_then(|identity| identity.header.as_ref());
+    let header = header.filter(|_| overlay.session.is_none())?;
+    HeaderName::from_bytes(header.value.as_str().as_bytes()).ok()
 }
 
 /// The unix sockets that agents call.
@@ -125,6 +137,39 @@ impl Bench<'_> {
             Some(identity) => problem.also(identity, "what is asked for"),
             None => problem,
         });
+    }
+
+    /// Whether the header is believed from those only who are proven, and from somebody.
+    pub(super) fn check_vouching(&mut self, raw: &Raw, accept: &[Proof]) {
+        let header = raw
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.header.as_ref());
+        let vouches = raw
+            .tenants
+            .iter()
+            .find_map(|tenant| tenant.vouches.as_ref());
+        match (header, vouches) {
+            (Some(header), _) if accept.contains(&Proof::Fixed) => {
+                let message = "`identity.header` is believed from a proven tenant only, and with `fixed` nobody proves anything";
+                let hint = "name proofs in `identity.accept`, and give the tenant that vouches one of them";
+                self.error(OutCode::Conflict, header.site, message.to_owned(), hint);
+            }
+            (Some(header), None) => {
+                let message = "no tenant `vouches` for others, so the header can only name the tenant that is proven anyway";
+                let problem = Problem::warning(OutCode::Ineffective, header.site, message);
+                self.problem(
+                    problem
+                        .hint("give the tenant of your gateway `vouches`, or leave the header out"),
+                );
+            }
+            (None, Some(vouches)) => {
+                let message = "a tenant may be named for another only in `identity.header`, and there is none";
+                let hint = "add for example `header = \"x-tenant-id\"` to `[identity]`";
+                self.error(OutCode::Conflict, vouches.site, message.to_owned(), hint);
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
     }
 
     /// Whether anybody can be told from others, and whether strangers are kept out.

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use super::own_keys::Shown;
 use super::policies::{self, Policies};
-use super::proofs::accepted;
+use super::proofs::{accepted, tenant_header};
 use super::{Bench, Overlay};
 use crate::config::values::Proof;
 use crate::config::{OutCode, Problem, Raw, defaults, raw};
 use crate::limits::LimitSpec;
 use crate::snapshot::credential::OwnKey;
 use crate::snapshot::identity::Identity;
-use crate::snapshot::{Policy, Standing, Tenant, Upstream};
+use crate::snapshot::{Pattern, Policy, Standing, Tenant, Upstream};
 use crate::units::TenantId;
 
 /// Who there is.
@@ -43,7 +43,12 @@ impl Bench<'_> {
                     let most = self.world.accounts.most_connections();
                     limits.connections.get_or_insert(most);
                 }
-                let made = self.tenant(&tenant.id.value, policy, limits, own_keys);
+                let made = self.tenant(
+                    &tenant.id.value,
+                    policy,
+                    limits,
+                    (vouches(tenant), own_keys),
+                );
                 tenants.insert(tenant.id.value.clone(), made);
             }
             self.keys_of(tenant, &mut keys);
@@ -64,6 +69,7 @@ impl Bench<'_> {
         }
         if overlay.session.is_none() {
             self.check_sockets(raw, &accept);
+            self.check_vouching(raw, &accept);
             self.check_identity(raw, &accept, tenants.len());
         }
         let nobody = self.nobody();
@@ -74,6 +80,7 @@ impl Bench<'_> {
                 accept,
                 fixed,
                 keys,
+                header: tenant_header(raw, overlay),
                 uids,
             },
         }
@@ -155,7 +162,7 @@ impl Bench<'_> {
         id: &TenantId,
         policy: &Arc<Policy>,
         limits: LimitSpec,
-        own_keys: Box<[OwnKey]>,
+        (vouches, own_keys): (Box<[Pattern]>, Box<[OwnKey]>),
     ) -> Arc<Tenant> {
         let account = self.world.accounts.get(id, &limits, self.now);
         self.resizes.push((Arc::clone(&account), limits));
@@ -166,6 +173,7 @@ impl Bench<'_> {
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Proven,
+            vouches,
             own_keys,
         })
     }
@@ -174,7 +182,7 @@ impl Bench<'_> {
     fn unwritten(&mut self, id: &TenantId, policies: &Policies) -> Arc<Tenant> {
         let (policy, limits) = policies.open();
         let limits = policies::limits(&raw::Limits::default(), limits);
-        self.tenant(id, policy, limits, Box::default())
+        self.tenant(id, policy, limits, Default::default())
     }
 
     fn nobody(&mut self) -> Arc<Tenant> {
@@ -188,7 +196,15 @@ impl Bench<'_> {
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Nobody,
+            vouches: Box::default(),
             own_keys: Box::default(),
         })
     }
+}
+
+fn vouches(tenant: &raw::Tenant) -> Box<[Pattern]> {
+    let written = tenant.vouches.iter().flat_map(|list| &list.value);
+    written
+        .map(|glob| Pattern::new(glob.value.as_str()))
+        .collect()
 }

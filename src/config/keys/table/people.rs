@@ -31,6 +31,14 @@ pub(super) const IDENTITY: &[Key] = &[
         "the tenant of `fixed`",
         "Without a table of its own under `[tenants]` it uses the built-in policy `default`, which is open.",
     ),
+    key(
+        "identity.header",
+        Kind::Text(Grammar::Header),
+        Fallback::Unset("whatever a request claims in headers is taken out, and means nothing"),
+        "x-tenant-id",
+        "the header in which a tenant that `vouches` for others names the one it calls for",
+        "For a gateway or runtime that works for many tenants. The header alone proves nothing: from a tenant that may not speak for the one it names the request is refused with `identity-conflict`, and so is one that stands twice, is spelt otherwise or holds no tenant id (`identity-malformed`). It never goes upstream.",
+    ),
 ];
 
 pub(super) const TENANTS: &[Key] = &[
@@ -57,6 +65,14 @@ pub(super) const TENANTS: &[Key] = &[
         "1001",
         "numbers of the users it calls as, on unix sockets",
         "The kernel says who has connected, so nothing has to be kept secret. Each number is one tenant's, root (0) and the sidecar's own included, which are never meant unless written. 65534 stands for all users the kernel cannot name here (user namespaces), and cannot be a tenant.",
+    ),
+    key(
+        "tenants.*.vouches",
+        Kind::Texts(Grammar::Glob),
+        is(Value::Texts(&[])),
+        "acme-*",
+        "tenants it may name in `identity.header`; `*` stands for any text",
+        "Whoever proves to be this tenant can then act as each of those, so it is for one's own gateway or runtime. Without the header it is itself.",
     ),
     key(
         "tenants.*.credentials",
