@@ -51,4 +51,6 @@ mod terms;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod upstreams;
