@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::values::{
     Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff,
-    OrOff, Permission, Proof, ProviderRetention, Stamp, StreamUsage, Trust,
+    OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust,
 };
 use crate::units::Dialect;
 
@@ -35,6 +35,12 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 pub const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 /// `listen.connections`.
 pub const CONNECTIONS: u32 = 4096;
+/// `listen.refusals` and `limits.refusals`.
+pub const REFUSALS: Rate = Rate {
+    amount: 100,
+    per: Per::Second,
+    burst: Some(1000),
+};
 /// `identity.accept`.
 pub const ACCEPT: &[Proof] = &[Proof::Fixed];
 /// `identity.tenant`, and the tenant when there is no `[identity]`.
@@ -84,6 +90,8 @@ pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
 pub const BODY: u64 = 32 * MIB;
 /// `policies.*.body_timeout`.
 pub const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// `policies.*.body_pause`.
+pub const BODY_PAUSE: Duration = Duration::from_secs(10);
 /// `tenants.*.policy`.
 pub const POLICY: &str = "standard";
 /// `limits.queue`.

@@ -67,6 +67,8 @@ pub struct Listen {
     pub write_timeout: Option<Sited<Duration>>,
     /// How many connections at once.
     pub connections: Option<Sited<u32>>,
+    /// Refused requests of callers who prove nothing.
+    pub refusals: Option<Sited<Rate>>,
 }
 
 /// `[admin]`: who may operate the sidecar.
@@ -174,6 +176,8 @@ pub struct Policy {
     pub body: Option<Sited<u64>>,
     /// How long a body may take to arrive.
     pub body_timeout: Option<Sited<Duration>>,
+    /// How long it may make no progress.
+    pub body_pause: Option<Sited<Duration>>,
     /// `limits.*`, for each tenant by itself.
     pub limits: Limits,
 }
@@ -215,6 +219,8 @@ pub struct Limits {
     pub tokens: Option<Sited<Rate>>,
     /// Requests under way at once.
     pub streams: Option<Sited<u32>>,
+    /// Requests refused for what they are.
+    pub refusals: Option<Sited<Rate>>,
     /// Connections at once.
     pub connections: Option<Sited<u32>>,
     /// Requests that may wait for a slot.
@@ -326,6 +332,7 @@ defaulted!(Listen {
     idle_timeout: Duration = IDLE_TIMEOUT;
     write_timeout: Duration = WRITE_TIMEOUT;
     connections: u32 = CONNECTIONS;
+    refusals: Rate = REFUSALS;
 });
 
 defaulted!(Upstream {
@@ -347,6 +354,7 @@ defaulted!(Policy {
     stream_usage: StreamUsage = STREAM_USAGE;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;
+    body_pause: Duration = BODY_PAUSE;
 });
 
 defaulted!(Limits {

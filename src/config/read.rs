@@ -113,6 +113,7 @@ fn listen(context: &mut Context<'_>, section: &Section<'_>) -> Listen {
         idle_timeout: section.get(context, "idle_timeout"),
         write_timeout: section.get(context, "write_timeout"),
         connections: section.get(context, "connections"),
+        refusals: section.get(context, "refusals"),
     }
 }
 
@@ -281,6 +282,7 @@ fn policy(
         stream_usage: section.get(context, "stream_usage"),
         body: section.get(context, "body"),
         body_timeout: section.get(context, "body_timeout"),
+        body_pause: section.get(context, "body_pause"),
         limits,
     };
     name.map(|_| policy)
@@ -306,6 +308,7 @@ fn limits(context: &mut Context<'_>, section: &Section<'_>) -> Limits {
         output_tokens: section.get(context, "output_tokens"),
         tokens: section.get(context, "tokens"),
         streams: section.get(context, "streams"),
+        refusals: section.get(context, "refusals"),
         connections: section.get(context, "connections"),
         queue: section.get(context, "queue"),
         queue_wait: section.get(context, "queue_wait"),

@@ -2,13 +2,14 @@
 //! Must never wake a waiter, or drop its waker, while it holds the lock: either may run foreign code.
 
 use super::buffers::{Buffers, Full, Lease, Shelf};
+use super::gauge::Gauge;
 use super::hold::Hold;
 use super::ledger::{Ask, Ledger, Levels};
 use super::order::{Order, Orders};
 use super::queue::Ticket;
 use super::refusal::{Denied, Refused};
 use super::seat::{Seat, Seats};
-use super::spec::LimitSpec;
+use super::spec::{Limit, LimitSpec};
 use super::sync::Mutex;
 use crate::units::Boot;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Account {
     pub(super) shelf: Shelf,
     pub(super) seats: Mutex<Seats>,
     orders: Orders,
+    refusals: Mutex<Gauge>,
 }
 
 impl Account {
@@ -30,8 +32,11 @@ impl Account {
 
     /// A new account that shares the buffers of the process with others.
     pub fn sharing(buffers: &Arc<Buffers>, spec: &LimitSpec, now: Boot) -> Arc<Self> {
+        let mut refusals = Gauge::Open;
+        refusals.resize(spec.refusals.map(Limit::Rate), now);
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(spec, now)),
+            refusals: Mutex::new(refusals),
             shelf: Shelf::new(Arc::clone(buffers)),
             seats: Mutex::new(Seats {
                 most: spec.connections,
@@ -82,6 +87,8 @@ impl Account {
     /// never raised to a bigger one; only a limit that never was there before starts full. Holds and waiters live on.
     pub fn resize(&self, spec: &LimitSpec, now: Boot) {
         self.seats.lock().most = spec.connections;
+        let refusals = spec.refusals.map(Limit::Rate);
+        self.refusals.lock().resize(refusals, now);
         let next = self.ledger.lock().resize(spec, now);
         if let Some(next) = next {
             next.wake();
@@ -96,6 +103,21 @@ impl Account {
     /// The holds that are alive: requests in progress, whether streams are limited or not.
     pub fn in_flight(&self) -> u32 {
         self.ledger.lock().in_flight()
+    }
+
+    /// A request was refused for what it is; false if there were too many of late.
+    pub fn refuse(&self, now: Boot) -> bool {
+        let mut refusals = self.refusals.lock();
+        let fits = refusals.lacks(now, 1).is_none();
+        if fits {
+            refusals.take(1);
+        }
+        fits
+    }
+
+    /// A request that was looked at counts, although it was not let in.
+    pub fn count(&self, now: Boot) {
+        self.ledger.lock().count(now);
     }
 
     /// A connection becomes the tenant's; or there are as many as there may be, and so many that is.

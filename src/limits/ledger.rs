@@ -82,6 +82,14 @@ impl Ledger {
         }
     }
 
+    /// Takes one request and nothing else, if there is one.
+    pub(super) fn count(&mut self, now: Boot) {
+        let requests = &mut self.gauges[Dimension::Requests as usize];
+        if requests.lacks(now, 1).is_none() {
+            requests.take(1);
+        }
+    }
+
     /// Whether what does not fit may wait. One that needs longer than the queue lets it is told so now.
     pub(super) fn may_wait(&self, shortage: &Shortage) -> Result<(), Refused> {
         if self.queue.is_off() || shortage.nanos > self.queue.patience {

@@ -16,6 +16,8 @@ pub struct LimitSpec {
     pub tokens: Option<Rate>,
     /// Requests in progress at once. A slot is held until the answer's last byte.
     pub streams: Option<u32>,
+    /// Requests that are refused for what they are, before one is answered with nothing but that.
+    pub refusals: Option<Rate>,
     /// Connections that may be the tenant's at once.
     pub connections: Option<u32>,
     /// How many requests may wait for room. Zero: nobody waits, what does not fit is refused at once.

@@ -174,6 +174,8 @@ pub struct Policy {
     pub body: Ruled<usize>,
     /// How long a governed body may take to arrive.
     pub body_timeout: Duration,
+    /// How long it may make no progress meanwhile.
+    pub body_pause: Duration,
 }
 
 impl Policy {

@@ -13,7 +13,7 @@ use super::decide::Allowed;
 use super::record::Run;
 use super::stop::SUSPENDED;
 use crate::limits::{Account, Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
-use crate::units::{Code, Endpoint};
+use crate::units::{Blame, Code, Endpoint};
 use crate::wire::dialect::asked::Governed;
 
 /// A request that was let in.
@@ -32,6 +32,26 @@ pub(super) fn seat(run: &Run) -> Result<(), Refusal> {
         let text = format!("the tenant has as many connections as its limit of {most} allows");
         Refusal::new(Code::TooManyConnections, text).closing()
     })
+}
+
+/// Counts a refusal of what is asked, which no wait can help; what is said instead if there are too many of them.
+pub(super) fn refused(run: &Run, refusal: &Refusal) -> Option<Refusal> {
+    let code = refusal.code;
+    if code.retryable() || code.blame() != Blame::Tenant {
+        return None;
+    }
+    let now = run.spine().started();
+    if run.was_looked_at() {
+        run.account().count(now);
+    }
+    if run.account().refuse(now) {
+        return None;
+    }
+    let text = format!(
+        "too many requests were refused of late; this one: {}",
+        refusal.text
+    );
+    Some(Refusal::new(Code::TooManyRefusals, text).closing())
 }
 
 /// Whether the tenant is suspended, or at a limit already, before a byte of the body is read. Takes nothing.

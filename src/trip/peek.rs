@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::accept::Asking;
 use super::record::Run;
@@ -187,12 +187,7 @@ async fn read(
     let waiting = poll_fn(|cx| Poll::Ready(reading.poll(&mut body, cx))).await;
     match waiting {
         Poll::Ready(done) => done,
-        Poll::Pending => timeout(
-            policy.body_timeout,
-            poll_fn(|cx| reading.poll(&mut body, cx)),
-        )
-        .await
-        .unwrap_or_else(|_| Err(late().into())),
+        Poll::Pending => read_on(&mut reading, &mut body, policy).await,
     }
     .map_err(|stop| with_rule(stop, policy))?;
     let scan = reading
@@ -201,6 +196,29 @@ async fn read(
         .map_err(|fault| unreadable(&fault))?;
     Ok((scan, reading.pieces.into_pieces(), reading.lease))
 }
+
+/// Each time as long as the policy's pause some of the body must come, and all of it in the policy's time.
+async fn read_on(
+    reading: &mut Reading<'_>,
+    body: &mut Incoming,
+    policy: &Policy,
+) -> Result<(), Stop> {
+    let end = Instant::now() + policy.body_timeout;
+    loop {
+        let (before, now) = (reading.held, Instant::now());
+        let until = end.min(now + policy.body_pause);
+        let done = timeout_at(until, poll_fn(|cx| reading.poll(body, cx))).await;
+        if let Ok(done) = done {
+            return done;
+        }
+        if until == end || reading.held - before < PROGRESS {
+            return Err(late().into());
+        }
+    }
+}
+
+/// Less than this is no progress: a caller that trickles holds a connection and memory.
+const PROGRESS: usize = 1024;
 
 /// A body as it is read.
 struct Reading<'a> {

@@ -384,6 +384,16 @@ impl Run {
         self.ending.get_or_insert(ending);
     }
 
+    /// The refusal that follows stands in for one with this code.
+    pub(super) fn instead_of(&mut self, code: Code) {
+        self.cause = Some(code);
+    }
+
+    /// Whether the body was looked at, and nothing was admitted.
+    pub(super) fn was_looked_at(&self) -> bool {
+        self.upstream.is_some() && matches!(self.phase, Phase::Peek | Phase::Decide)
+    }
+
     /// The trip ends with this refusal.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.ends(Ending::Refused);

@@ -15,7 +15,7 @@ use super::identify::TurnedAway;
 use super::meter::{MeteredBody, OutBody};
 use super::record::Run;
 use super::stop::CUT;
-use super::{Refusal, Stop};
+use super::{Refusal, Stop, admit};
 use crate::limits::{Dimension, Level, Levels};
 use crate::snapshot::Standing;
 use crate::units::{Boot, Code, Dialect, Ending, RequestId, Wall};
@@ -106,6 +106,11 @@ pub(super) fn stop(mut run: Box<Run>, stop: Stop) -> Response<OutBody> {
 }
 
 fn refuse(mut run: Box<Run>, refusal: &Refusal, dialect: Option<Dialect>) -> Response<OutBody> {
+    let one_too_many = admit::refused(&run, refusal);
+    if one_too_many.is_some() {
+        run.instead_of(refusal.code);
+    }
+    let refusal = one_too_many.as_ref().unwrap_or(refusal);
     run.refused(refusal);
     render(&run, refusal, dialect)
 }

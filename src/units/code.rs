@@ -120,6 +120,8 @@ codes! {
     QueueFull "queue-full" 429 Tenant true;
     /// Waited in the tenant's queue for as long as its policy allows.
     QueueTimeout "queue-timeout" 429 Tenant true;
+    /// Too many requests were refused of late; this one would have been, too.
+    TooManyRefusals "too-many-refusals" 429 Tenant false;
     /// The tenant has as many connections as it may have.
     TooManyConnections "too-many-connections" 429 Tenant true;
     /// No room to hold the request body: the process holds as many bytes of bodies as it may.

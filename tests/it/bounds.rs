@@ -4,6 +4,8 @@
 mod buffers;
 mod connections;
 mod descriptors;
+mod refusals;
+mod slow;
 
 use outrigger::app::Source;
 
@@ -16,6 +18,13 @@ const PATH: &str = "/openai/v1/chat/completions";
 async fn two_tenants(top: &str, loud: &str) -> Stage {
     let upstream = Upstream::bind().await;
     let text = config(&upstream, top, loud);
+    Stage::with(upstream, Source::Text("test", text))
+}
+
+/// The same, with more in the table of the listeners.
+async fn listening(listen: &str, loud: &str) -> Stage {
+    let upstream = Upstream::bind().await;
+    let text = config(&upstream, "", loud).replace("[listen]\n", &format!("[listen]\n{listen}\n"));
     Stage::with(upstream, Source::Text("test", text))
 }
 

@@ -514,6 +514,18 @@ impl Caller {
         .await;
     }
 
+    /// Sends, unless the sidecar has closed the connection.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Whether anything has come by now.
+    pub(crate) async fn has_answer(&mut self) -> bool {
+        let read = self.stream.read_buf(&mut self.got);
+        let _ = tokio::time::timeout(Duration::ZERO, read).await;
+        !self.got.is_empty()
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) async fn stop_writing(&mut self) {
         within("the end to leave", self.stream.shutdown())

@@ -59,6 +59,14 @@ macro_rules! limits {
                 "A slow or stuck provider ties up no more of the sidecar than this.",
             ),
             key(
+                concat!($prefix, "refusals"),
+                Kind::Rate,
+                is(Value::Text(REFUSALS)),
+                "",
+                "requests refused for what they are, such as a model that is denied",
+                "Past the rate they are answered with `too-many-refusals` alone and their connection is closed; what is allowed goes on. A request that was looked at and refused also counts as one of `requests`.",
+            ),
+            key(
                 concat!($prefix, "connections"),
                 Kind::Count(1, MANY),
                 Fallback::Unset(
@@ -101,6 +109,8 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     PROCESS,
 ];
 
+/// The default of both keys called `refusals`, in words.
+const REFUSALS: &str = "100/s burst 1000";
 const SINCE: &str = "0.1";
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -233,6 +243,14 @@ const LISTEN: &[Key] = &[
         "",
         "how many connections at once, over all proxy addresses",
         "Each costs a file descriptor and some memory. When few places are left, idle connections of the tenant that has most are closed; past the number a new one is answered 503 `overloaded` and closed.",
+    ),
+    key(
+        "listen.refusals",
+        Kind::Rate,
+        is(Value::Text(REFUSALS)),
+        "",
+        "refused requests of callers who prove no tenant",
+        "Past the rate they are answered with `too-many-refusals` alone and their connection is closed, so that guessing takes a connection for each try. Callers with a good credential are not concerned.",
     ),
 ];
 
@@ -508,6 +526,14 @@ const POLICIES: &[Key] = &[
         "",
         "how long a request body may take to arrive",
         "A caller that trickles its body holds memory.",
+    ),
+    key(
+        "policies.*.body_pause",
+        Kind::Duration(MS, HOUR),
+        is(Value::Duration(d::BODY_PAUSE)),
+        "",
+        "how long a request body may make no progress",
+        "Each time so long, at least 1 KiB of it must come, or its end. So callers that trickle are turned away long before the whole time is over.",
     ),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Bench;
-use crate::config::values::{AnyOr, Glob, Permission, ProviderRetention};
+use crate::config::values::{self, AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
 use crate::limits::{LimitSpec, Rate};
 use crate::snapshot::{GeoRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream};
@@ -122,6 +122,7 @@ impl Bench<'_> {
                 rule: rule("body"),
             },
             body_timeout: defaults::BODY_TIMEOUT,
+            body_pause: defaults::BODY_PAUSE,
         }
     }
 
@@ -186,6 +187,7 @@ impl Bench<'_> {
             upstreams: upstreams_allowed,
             body: self.ruled(key("body"), bytes(raw.body()), raw.body.as_ref()),
             body_timeout: raw.body_timeout(),
+            body_pause: raw.body_pause(),
         }
     }
 
@@ -324,12 +326,10 @@ fn plain_tiers(rule: Arc<Rule>) -> OpenList {
 
 /// A tenant's limits: its own, else its policy's, key by key.
 pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
-    let pick = |own: &Option<Sited<_>>, policy: &Option<Sited<crate::config::values::Rate>>| {
-        own.as_ref().or(policy.as_ref()).map(|rate| Rate {
-            amount: rate.value.amount,
-            per: rate.value.per.span(),
-            burst: rate.value.burst,
-        })
+    let pick = |own: &Option<Sited<_>>, policy: &Option<Sited<values::Rate>>| {
+        own.as_ref()
+            .or(policy.as_ref())
+            .map(|written| rate(written.value))
     };
     let queue = own.queue.as_ref().or(policy.queue.as_ref());
     let wait = own.queue_wait.as_ref().or(policy.queue_wait.as_ref());
@@ -343,6 +343,7 @@ pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
             .as_ref()
             .or(policy.streams.as_ref())
             .map(|streams| streams.value),
+        refusals: pick(&own.refusals, &policy.refusals).or_else(|| Some(rate(defaults::REFUSALS))),
         connections: own
             .connections
             .as_ref()
@@ -350,6 +351,14 @@ pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
             .map(|connections| connections.value),
         queue: queue.map_or(defaults::QUEUE, |queue| queue.value),
         queue_wait: Some(wait.map_or(defaults::QUEUE_WAIT, |wait| wait.value)),
+    }
+}
+
+pub(super) fn rate(written: values::Rate) -> Rate {
+    Rate {
+        amount: written.amount,
+        per: written.per.span(),
+        burst: written.burst,
     }
 }
 

@@ -72,7 +72,7 @@ impl Bench<'_> {
             self.check_vouching(raw, &accept);
             self.check_identity(raw, &accept, tenants.len());
         }
-        let nobody = self.nobody();
+        let nobody = self.nobody(raw);
         People {
             tenants,
             nobody,
@@ -185,10 +185,14 @@ impl Bench<'_> {
         self.tenant(id, policy, limits, Default::default())
     }
 
-    fn nobody(&mut self) -> Arc<Tenant> {
+    fn nobody(&mut self, raw: &Raw) -> Arc<Tenant> {
         let id = TenantId::nobody();
-        let none = LimitSpec::default();
-        let account = self.world.accounts.get(&id, &none, self.now);
+        let limits = LimitSpec {
+            refusals: Some(policies::rate(raw.listen.refusals())),
+            ..LimitSpec::default()
+        };
+        let account = self.world.accounts.get(&id, &limits, self.now);
+        self.resizes.push((Arc::clone(&account), limits));
         Arc::new(Tenant {
             id,
             policy: Arc::new(self.built_in_standard()),

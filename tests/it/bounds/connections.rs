@@ -1,19 +1,11 @@
 //! Connections: how many one tenant may have, and that idle ones lock nobody out.
 
-use outrigger::app::Source;
-
-use super::{question, request, two_tenants};
-use crate::stage::{Caller, Stage, Upstream, WHOLE, field, json, sum, until};
-
-const FEW: &str =
-    "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"off\"\nadmin = \"off\"\nconnections = 8\n";
+use super::{listening, question, request, two_tenants};
+use crate::stage::{Caller, Stage, WHOLE, field, json, sum, until};
 
 /// A sidecar for two tenants with room for eight connections.
 async fn crowded(loud: &str) -> Stage {
-    let upstream = Upstream::bind().await;
-    let text = super::config(&upstream, "", loud);
-    let head = "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"off\"\nadmin = \"off\"\n";
-    Stage::with(upstream, Source::Text("test", text.replace(head, FEW)))
+    listening("connections = 8", loud).await
 }
 
 /// A connection on which that tenant had a call, and is idle.

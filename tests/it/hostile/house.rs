@@ -71,7 +71,7 @@ impl House {
         let config = directory.path().join("outrigger.toml");
         let mut text = String::from(
             "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"127.0.0.1:0\"\nadmin = \"unix:admin.sock\"\n\
-             head_timeout = \"300ms\"\n[log]\nformat = \"json\"\n[policies.tight]\nbody = \"1KiB\"\n\
+             head_timeout = \"300ms\"\nrefusals = \"1M/s\"\n[log]\nformat = \"json\"\n[policies.tight]\nbody = \"1KiB\"\n\
              body_timeout = \"300ms\"\n",
         );
         for (tenant, key) in [("acme", ACME), ("globex", GLOBEX), ("small", SMALL)] {
@@ -83,7 +83,7 @@ impl House {
             let hash = hex(&digest(key.as_bytes()));
             writeln!(
                 text,
-                "[tenants.{tenant}]\nkeys = [\"sha256:{hash}\"]\n{policy}"
+                "[tenants.{tenant}]\nkeys = [\"sha256:{hash}\"]\nlimits.refusals = \"1M/s\"\n{policy}"
             )
             .expect("text");
         }
