@@ -271,7 +271,7 @@ impl<'a> Reading<'a> {
         if !data.is_empty() {
             self.pieces.push(data);
         }
-        let cost = self.pieces.cost();
+        let cost = self.pieces.cost() + self.scanner.weight();
         if cost > FREE {
             return self.take_room((cost - FREE) as u64);
         }

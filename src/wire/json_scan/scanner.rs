@@ -103,6 +103,22 @@ impl Scanner {
         &self.scan
     }
 
+    /// The bytes of memory that what was found takes. A document of empty objects can take many times its length.
+    pub fn weight(&self) -> usize {
+        let members = self
+            .scan
+            .members
+            .capacity()
+            .saturating_mul(size_of::<Member>());
+        let frames = self.frames.capacity().saturating_mul(size_of::<Frame>());
+        let texts = self
+            .scan
+            .texts
+            .capacity()
+            .saturating_add(self.kept.capacity());
+        members.saturating_add(frames).saturating_add(texts)
+    }
+
     /// Declares the document over; like [`Scanner::finish`], but the scanner can be [`Scanner::reset`] and used again.
     ///
     /// # Errors

@@ -109,6 +109,19 @@ async fn what_is_held_is_never_more_than_the_ceiling_whatever_the_pieces() {
     until("all to come back", || held(&stage, "") == 0).await;
 }
 
+/// What is found in a body is held, too: of empty objects it is many times as large as the body.
+#[tokio::test]
+async fn what_a_body_unfolds_to_is_counted() {
+    let stage = two_tenants(CEILING, "").await;
+    let tools = "{},".repeat(20_000);
+    let body = format!(r#"{{"model":"m","messages":[],"tools":[{tools}{{}}]}}"#);
+    let mut caller = stage.caller().await;
+    caller.send(&request("loud", &body)).await;
+    let (head, _) = caller.answer().await;
+    assert_eq!(field(&head, "outrigger-code"), Some("body-too-large"));
+    assert_eq!(held(&stage, ""), 0);
+}
+
 #[tokio::test]
 async fn a_body_is_held_until_the_answer_begins() {
     let stage = two_tenants(CEILING, "").await;
