@@ -153,6 +153,16 @@ pub enum ProcessEvent<'a> {
         /// The level from now on.
         level: &'a str,
     },
+    /// The service manager cannot be told anything.
+    ManagerUnheard {
+        /// Why.
+        why: &'a dyn fmt::Display,
+    },
+    /// A task did not answer the watchdog in time, so the service manager gets no sign of life.
+    NoAnswer {
+        /// The task.
+        name: &'a str,
+    },
     /// A caller connected.
     ClientConnected {
         /// From where; nothing on a unix socket.
@@ -256,15 +266,7 @@ pub fn tell(event: ProcessEvent<'_>) {
             who,
             role,
             outcome,
-        } => {
-            let (verb, is_done) = (verb.as_str(), outcome == AdminOutcome::Done);
-            let outcome = outcome.as_str();
-            if is_done {
-                info!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
-            } else {
-                warn!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
-            }
-        }
+        } => admin_call((verb, about), (who, role), outcome),
         E::LogLevel { level } => info!(target: TARGET, level, "log level"),
         E::ClientConnected { peer, uid } => {
             debug!(target: TARGET, peer = peer.map(display), uid, "client connected");
@@ -272,6 +274,8 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::ClientGone { peer, uid } => {
             debug!(target: TARGET, peer = peer.map(display), uid, "client gone");
         }
+        E::ManagerUnheard { why } => warn!(target: TARGET, %why, "service manager unheard"),
+        E::NoAnswer { name } => error!(target: TARGET, name, "no answer, so no sign of life"),
         E::HardeningIncomplete { what, why } => {
             warn!(target: TARGET, what, %why, "hardening incomplete");
         }
@@ -281,6 +285,21 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::TrustRoots { source, count } => {
             info!(target: TARGET, source, count, "trust roots loaded");
         }
+    }
+}
+
+/// What was asked about whom, by whom as what, and what came of it.
+fn admin_call(
+    (verb, about): (AdminVerb, &str),
+    (who, role): (&dyn fmt::Display, &str),
+    outcome: AdminOutcome,
+) {
+    let (verb, is_done) = (verb.as_str(), outcome == AdminOutcome::Done);
+    let outcome = outcome.as_str();
+    if is_done {
+        info!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
+    } else {
+        warn!(target: AUDIT, verb, about, %who, role, outcome, "admin call");
     }
 }
 

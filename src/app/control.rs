@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::Error;
+use super::herald::Herald;
 use super::operate::{self, answer, reloaded};
 use super::reloads::Reloads;
 use super::sidecar::Sidecar;
@@ -22,16 +23,24 @@ use crate::process::{ProcessEvent, tell};
 /// The task that ended although the sidecar cannot be without it; what ran was drained all the same.
 pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), Error> {
     let mut reloads = Reloads::new(Arc::clone(&sidecar.reloader));
+    let mut herald = Herald::of_environment();
+    herald.serves(&sidecar);
     let end = loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Hangup => reloads.ask(None),
+                Signal::Hangup => {
+                    herald.reloads();
+                    reloads.ask(None);
+                }
                 Signal::Interrupt | Signal::Quit | Signal::Terminate => break Ok(()),
                 Signal::User1 => sidecar.level.want(LogLevel::Debug, None),
                 Signal::User2 | Signal::Window => {}
             },
             Some(AdminCall { ask, reply }) = sidecar.calls.recv() => match ask {
-                Ask::Reload => reloads.ask(Some(reply)),
+                Ask::Reload => {
+                    herald.reloads();
+                    reloads.ask(Some(reply));
+                }
                 Ask::Drain => {
                     answer(&mut sidecar, &ask, reply);
                     break Ok(());
@@ -45,6 +54,7 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
             (outcome, askers) = reloads.next() => {
                 let configured = sidecar.ground.live.take().log_level();
                 sidecar.level.configure(configured);
+                herald.looks(&sidecar, reloads.is_asked());
                 let reply = reloaded(&sidecar, outcome);
                 for asker in askers {
                     // Whoever asked may be gone.
@@ -55,6 +65,7 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
         }
     };
     drop(reloads);
+    herald.stops(&sidecar);
     let (_, nobody) = mpsc::channel(1);
     let mut calls = std::mem::replace(&mut sidecar.calls, nobody);
     tokio::select! {

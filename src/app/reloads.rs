@@ -82,6 +82,11 @@ impl Reloads {
         self.asked.extend(reply);
     }
 
+    /// Whether somebody has asked for one that has not begun.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
     /// The end of the next look, and who waits for it. May be dropped and called again without losing any.
     pub(super) async fn next(&mut self) -> (Outcome, Vec<Reply>) {
         if self.running.is_none() {

@@ -14,7 +14,7 @@ use super::boot::{Boot, Source, state_directory};
 use super::level::LevelKeeper;
 use super::logging::Logging;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
-use super::vital::Vital;
+use super::vital::Vitals;
 use crate::config::values::{AdminAddress, OnOff, ProxySocket};
 use crate::config::{Loaded, render};
 use crate::edge::{self, AdminCall, AdminDoor, Doorway, LocalDoor, Patience, Ready, Stage};
@@ -87,6 +87,8 @@ pub struct Sidecar {
     pub calls: mpsc::Receiver<AdminCall>,
     /// The names of tasks that ended and must not.
     pub ended: mpsc::Receiver<&'static str>,
+    /// What asks the tasks that must not hang.
+    pub vitals: Vitals,
     /// How much is logged.
     pub level: LevelKeeper,
     ready: Arc<Ready>,
@@ -190,7 +192,7 @@ impl Prepared {
             usize::try_from(world.accounts.connections()).unwrap_or(usize::MAX),
         );
         let (stage, _) = watch::channel(Stage::Open);
-        let (end, ended) = mpsc::channel(8);
+        let (end, ended) = Vitals::new();
         let sockets: Vec<_> = boot.sockets.iter().map(|one| one.path.clone()).collect();
         let proxy = listen(&boot, &doorway, &stage, &end)?;
         let ready = Arc::new(Ready::default());
@@ -220,6 +222,7 @@ impl Prepared {
             reloader: Arc::new(reloader),
             calls,
             ended,
+            vitals: end,
             level,
             ready,
             stage,
@@ -337,7 +340,7 @@ fn listen(
     boot: &Boot,
     doorway: &Arc<Doorway>,
     stage: &watch::Sender<Stage>,
-    ended: &mpsc::Sender<&'static str>,
+    ended: &Vitals,
 ) -> Result<Vec<SocketAddr>, Error> {
     // All are bound before one accepts, so that a failure leaves nothing half open.
     let listeners: Vec<_> = boot
@@ -379,9 +382,9 @@ fn local(socket: &ProxySocket) -> Result<LocalDoor, host::Error> {
 fn spawn_vital(
     name: &'static str,
     task: impl Future<Output = ()> + Send + 'static,
-    ended: &mpsc::Sender<&'static str>,
+    ended: &Vitals,
 ) {
-    host::spawn(name, Vital::new(name, ended).watch(task));
+    host::spawn(name, ended.vital(name).watch(task));
 }
 
 const IN_USE_PROXY: &str =
@@ -404,7 +407,7 @@ fn telemetry(
     at: SocketAddr,
     ground: &Arc<Ground>,
     ready: &Arc<Ready>,
-    ended: &mpsc::Sender<&'static str>,
+    ended: &Vitals,
 ) -> Result<SocketAddr, Error> {
     let runtime = host::tasks::small_runtime()?;
     let listener = {
@@ -417,7 +420,7 @@ fn telemetry(
         address: ListenAddress::Tcp(address),
     });
     let served = edge::telemetry(listener, Arc::clone(ground), Arc::clone(ready));
-    let served = Vital::new("telemetry-listener", ended).watch(served);
+    let served = ended.vital("telemetry-listener").watch(served);
     host::thread("outrigger-telem", move || runtime.block_on(served))?;
     Ok(address)
 }
@@ -427,7 +430,7 @@ fn admin(
     boot: &Boot,
     calls: mpsc::Sender<AdminCall>,
     ground: &Arc<Ground>,
-    ended: &mpsc::Sender<&'static str>,
+    ended: &Vitals,
 ) -> Result<Vec<SocketAddr>, Error> {
     let ground = Arc::clone(ground);
     let door = &AdminDoor { calls, ground };
@@ -451,12 +454,7 @@ fn admin(
     Ok(ports)
 }
 
-fn admin_socket(
-    path: &Path,
-    shared: bool,
-    door: &AdminDoor,
-    ended: &mpsc::Sender<&'static str>,
-) -> Result<(), Error> {
+fn admin_socket(path: &Path, shared: bool, door: &AdminDoor, ended: &Vitals) -> Result<(), Error> {
     if let Some(directory) = path.parent() {
         files::private_dir(directory)?;
     }
@@ -474,7 +472,7 @@ fn admin_socket(
 }
 
 /// Closes upstream connections that were idle for too long.
-fn keep_pool(ground: &Arc<Ground>, ended: &mpsc::Sender<&'static str>) {
+fn keep_pool(ground: &Arc<Ground>, ended: &Vitals) {
     let ground = Arc::clone(ground);
     let sweeps = async move {
         let mut every = tokio::time::interval(Duration::from_secs(1));

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod memory;
 pub mod mounts;
 pub mod net;
+pub mod notify;
 pub mod proc;
 pub mod signals;
 pub mod tasks;
@@ -26,6 +27,7 @@ pub use net::{
     Accepted, ConnectError, Peer, TcpListener, TcpStream, UNKNOWN_USER, UnixListener, UnixStream,
     connect, unix_connect,
 };
+pub use notify::{Notifier, watchdog};
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};
 pub use tasks::{AbortHandle, JoinError, JoinHandle, Runtime, blocking, spawn, thread};

@@ -45,6 +45,8 @@ mod soak;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod systemd;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod terms;
