@@ -72,7 +72,18 @@ fn measure(args: &Args) -> io::Result<()> {
         (Some(path), false) => Third::Outrigger(path.clone()),
         (None, false) => Third::Outrigger(PathBuf::from(BUILT)),
     };
-    let bench = Bench::new(runtime, upstream, shape, third, args.profiles.clone())?;
+    let bench = Bench::new(
+        runtime,
+        upstream,
+        shape,
+        third,
+        args.tenants,
+        args.profiles.clone(),
+    )?;
+    if args.reloads {
+        print!("{}", bench.reloads()?);
+        return Ok(());
+    }
     let mut report = report::Report::new(args.purpose(), &shape);
 
     for kind in args.kinds() {
@@ -158,6 +169,14 @@ struct Args {
     /// Measure a second bare proxy in Outrigger's place: what the harness can and cannot tell apart
     #[arg(long)]
     twin: bool,
+
+    /// Measure Outrigger alone, with and without a new configuration every 100 ms
+    #[arg(long)]
+    reloads: bool,
+
+    /// Tenants in Outrigger's config, of which 100 speak
+    #[arg(long, default_value_t = traffic::TENANTS)]
+    tenants: usize,
 
     /// Leave out the instruction counts, which need valgrind and take a minute
     #[arg(long)]

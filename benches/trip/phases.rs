@@ -4,6 +4,8 @@
 //! requests and processor time belong to each other exactly. It must never report a window with a wrong
 //! answer: that ends the bench.
 
+mod reloads;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -173,12 +175,14 @@ impl Bench {
         upstream: Upstream,
         shape: Shape,
         third: Third,
+        tenants: usize,
         profiles: Option<PathBuf>,
     ) -> io::Result<Self> {
         let dir = TempDir::with_prefix("outrigger-bench-")?;
         let launcher = Launcher {
             upstream: upstream.address,
             third,
+            tenants,
             dir: dir.path().to_owned(),
         };
         Ok(Self {
@@ -471,6 +475,15 @@ fn first_byte(address: SocketAddr) -> io::Result<()> {
 
 /// Bytes of `/metrics`; an error unless it knows a tenant of the bench.
 fn scrape(address: SocketAddr) -> io::Result<usize> {
+    let text = page(address)?;
+    if memchr::memmem::find(&text, br#"tenant="t00""#).is_none() {
+        return Err(io::Error::other("`/metrics` knows nothing of tenant `t00`"));
+    }
+    Ok(text.len())
+}
+
+/// `/metrics`, with its head.
+fn page(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(
@@ -479,8 +492,5 @@ fn scrape(address: SocketAddr) -> io::Result<usize> {
     )?;
     let mut text = Vec::new();
     socket.read_to_end(&mut text)?;
-    if memchr::memmem::find(&text, br#"tenant="t00""#).is_none() {
-        return Err(io::Error::other("`/metrics` knows nothing of tenant `t00`"));
-    }
-    Ok(text.len())
+    Ok(text)
 }

@@ -43,6 +43,8 @@ pub(crate) struct Launcher {
     /// The upstream's address.
     pub(crate) upstream: SocketAddr,
     pub(crate) third: Third,
+    /// Tenants in Outrigger's config; those past the ones that speak only have to be read.
+    pub(crate) tenants: usize,
     /// A directory of this run alone.
     pub(crate) dir: PathBuf,
 }
@@ -119,7 +121,7 @@ impl Launcher {
         under: Under<'_>,
     ) -> io::Result<(Command, File)> {
         let config = self.dir.join("outrigger.toml");
-        std::fs::write(&config, config_text(self.upstream))?;
+        std::fs::write(&config, config_text(self.upstream, self.tenants))?;
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -284,7 +286,7 @@ fn address_of(ready: &str, name: &str) -> Option<SocketAddr> {
 }
 
 /// Everything on: see the head of this file.
-fn config_text(upstream: SocketAddr) -> String {
+fn config_text(upstream: SocketAddr, tenants: usize) -> String {
     let rules: Vec<String> = (1..20)
         .map(|number| format!("\"vendor-{number:02}-*\""))
         .chain(["\"gpt-5.6-mini-*\"".to_owned()])
@@ -312,7 +314,7 @@ format = "json"
         traffic::UPSTREAM_KEY,
         rules.join(", "),
     );
-    for tenant in 0..traffic::TENANTS {
+    for tenant in 0..tenants.max(traffic::TENANTS) {
         let key = traffic::tenant_key(tenant);
         // Writing to a String cannot fail.
         let _ = write!(
