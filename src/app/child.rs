@@ -160,6 +160,7 @@ pub async fn run_child(
                 exit = &mut waiting => break exit?,
                 // The child lives on: whether it can do without is for it to say.
                 Some(name) = sidecar.ended.recv() => tell(ProcessEvent::TaskEnded { name }),
+                // Its one tenant is never taken out: that would be no configuration.
                 _ = reloads.next() => {}
             }
         }

@@ -55,6 +55,9 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
                 let configured = sidecar.ground.live.take().log_level();
                 sidecar.level.configure(configured);
                 herald.looks(&sidecar, reloads.is_asked());
+                if sidecar.ground.live.take_cuts() {
+                    sidecar.nudge();
+                }
                 let reply = reloaded(&sidecar, outcome);
                 for asker in askers {
                     // Whoever asked may be gone.

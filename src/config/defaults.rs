@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::values::{
     Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff,
-    OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust,
+    OnRevoke, OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust,
 };
 use crate::units::Dialect;
 
@@ -86,6 +86,8 @@ pub const GEO_MISMATCH: OnMismatch = OnMismatch::Cut;
 pub const SERVICE_TIERS: &[&str] = &["auto", "default", "flex", "standard", "standard_only"];
 /// `policies.*.stream_usage`.
 pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
+/// `policies.*.on_revoke`.
+pub const ON_REVOKE: OnRevoke = OnRevoke::Finish;
 /// `policies.*.body`.
 pub const BODY: u64 = 32 * MIB;
 /// `policies.*.body_timeout`.

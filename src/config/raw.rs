@@ -10,9 +10,9 @@ use super::defaults;
 use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, TenantHeader,
-    Trust, UpstreamUrl, WebOrigin,
+    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission,
+    PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
+    TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -172,6 +172,8 @@ pub struct Policy {
     pub geo_mismatch: Option<Sited<OnMismatch>>,
     /// Whether usage is asked for in streams.
     pub stream_usage: Option<Sited<StreamUsage>>,
+    /// What becomes of what is under way when the tenant is taken out.
+    pub on_revoke: Option<Sited<OnRevoke>>,
     /// Bytes of a request body.
     pub body: Option<Sited<u64>>,
     /// How long a body may take to arrive.
@@ -352,6 +354,7 @@ defaulted!(Policy {
     provider_retention: ProviderRetention = PROVIDER_RETENTION;
     geo_mismatch: OnMismatch = GEO_MISMATCH;
     stream_usage: StreamUsage = STREAM_USAGE;
+    on_revoke: OnRevoke = ON_REVOKE;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;
     body_pause: Duration = BODY_PAUSE;

@@ -280,6 +280,7 @@ fn policy(
             .and_then(|section| section.get(context, "allow")),
         geo_mismatch: inference_geo.and_then(|section| section.get(context, "mismatch")),
         stream_usage: section.get(context, "stream_usage"),
+        on_revoke: section.get(context, "on_revoke"),
         body: section.get(context, "body"),
         body_timeout: section.get(context, "body_timeout"),
         body_pause: section.get(context, "body_pause"),

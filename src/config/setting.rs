@@ -14,9 +14,9 @@ use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
     AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Pem, Permission, PolicyName,
-    Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, TenantHeader,
-    Trust, UpstreamUrl, WebOrigin,
+    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission,
+    PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
+    TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
 
@@ -322,7 +322,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(Credentials HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
+worded!(Credentials HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

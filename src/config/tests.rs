@@ -762,10 +762,11 @@ fn the_reference_means_the_defaults() {
                 upstream.idle()
             ),
             format!(
-                "{:?} {:?} {:?}",
+                "{:?} {:?} {:?} {:?}",
                 policy.background(),
                 policy.references(),
-                policy.stream_usage()
+                policy.stream_usage(),
+                policy.on_revoke()
             ),
             format!("{} {:?}", policy.body(), policy.body_timeout()),
             format!(

@@ -114,6 +114,13 @@ words! {
         /// It is also stopped there.
         Cut "cut",
     }
+    /// What becomes of what a tenant has under way when a reload takes it out (`policies.*.on_revoke`).
+    OnRevoke {
+        /// It comes to its end.
+        Finish "finish",
+        /// It is ended.
+        Cut "cut",
+    }
     /// How log lines look (`log.format`).
     LogFormat {
         /// Text on a terminal, JSON otherwise.

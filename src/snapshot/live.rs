@@ -1,12 +1,13 @@
 //! The holder of the current snapshot. A reload swaps it whole or not at all; what runs, and why the last
 //! attempt was rejected, can always be seen. Must never hand out a guard that lives across an await.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use super::{Compiled, Snapshot};
+use crate::config::values::OnRevoke;
 use crate::units::{Boot, Sharded, Wall};
 
 /// The current snapshot, and the story of the last reload.
@@ -19,12 +20,18 @@ pub struct Live {
     /// What some trip may still be using. Kept here, so that the last trip to end does not free a whole generation
     /// on the thread that serves the others; there are never more than trips open.
     retired: Mutex<Vec<Arc<Snapshot>>>,
+    /// Something under way was ordered to end.
+    cuts: AtomicBool,
     watch: Mutex<WatchState>,
 }
 
 /// A hold on a snapshot. Cloning it counts on a line of this thread's, not on the snapshot's own, which every request
 /// of every thread would write.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::redundant_allocation,
+    reason = "the outer count is what it is for"
+)]
 pub struct Held(Arc<Arc<Snapshot>>);
 
 impl Held {
@@ -90,6 +97,7 @@ impl Live {
                 restart: Vec::new(),
             }),
             retired: Mutex::default(),
+            cuts: AtomicBool::new(false),
             watch: Mutex::default(),
         })
     }
@@ -125,12 +133,20 @@ impl Live {
             .published
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Published { at: wall, restart };
+        if revoke(&old, &snapshot) > 0 {
+            self.cuts.store(true, Ordering::Release);
+        }
         self.retired
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(old);
         self.sweep();
         snapshot
+    }
+
+    /// Whether something under way was ordered to end since this was last asked: then its connections want to be woken.
+    pub fn take_cuts(&self) -> bool {
+        self.cuts.swap(false, Ordering::AcqRel)
     }
 
     /// Frees the generations that no trip uses any more, on the caller's thread. Returns how many are left.
@@ -184,4 +200,12 @@ impl Live {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+}
+
+/// Orders the end of what those have under way who were taken out, if their policy wants it. How many there were.
+fn revoke(old: &Snapshot, new: &Snapshot) -> usize {
+    let revoked = old.tenants().filter(|tenant| {
+        tenant.policy().on_revoke == OnRevoke::Cut && new.tenant(tenant.id()).is_none()
+    });
+    revoked.map(|tenant| tenant.account().cut()).count()
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pattern;
-use crate::config::values::{Credentials, OnMismatch, Permission, ProviderRetention, StreamUsage};
+use crate::config::values::{
+    Credentials, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
+};
 use crate::units::{Endpoint, UpstreamName};
 
 /// Where a rule was written.
@@ -166,6 +168,8 @@ pub struct Policy {
     pub inference_geo: Option<GeoRules>,
     /// Usage in chat streams.
     pub stream_usage: StreamUsage,
+    /// What becomes of what is under way when a tenant of it is taken out.
+    pub on_revoke: OnRevoke,
     /// Regions an upstream may have; `None` is any.
     pub regions: Option<Ruled<Vec<String>>>,
     /// Upstreams that may be used; `None` is all.

@@ -4,6 +4,7 @@
 mod dances;
 mod refusals;
 mod restart;
+mod revoked;
 mod secrets;
 mod show;
 

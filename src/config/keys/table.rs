@@ -10,8 +10,8 @@ use people::{IDENTITY, TENANTS};
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    Credentials, HttpVersion, KeyHeader, LogFormat, LogLevel, OnMismatch, OnOff, OrOff, Permission,
-    ProviderRetention, Role, Stamp, StreamUsage, Trust,
+    Credentials, HttpVersion, KeyHeader, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
+    Permission, ProviderRetention, Role, Stamp, StreamUsage, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -510,6 +510,14 @@ const POLICIES: &[Key] = &[
         "",
         "streams that do not ask for usage: `inject` asks for it, `leave` does not",
         "Without it the usage of such streams can only be estimated. What was asked for on the caller's behalf is taken out of the answer again.",
+    ),
+    key(
+        "policies.*.on_revoke",
+        Kind::Word(OnRevoke::WORDS),
+        is(Value::Text(d::ON_REVOKE.as_str())),
+        "",
+        "what a tenant has under way when a reload takes the tenant out: `finish` lets it end, `cut` ends it",
+        "A customer who left may see the last answer; one whose key was stolen must not. A stream that is cut ends with the error event of its dialect.",
     ),
     key(
         "policies.*.body",

@@ -115,6 +115,7 @@ impl Bench<'_> {
             auto_tier: Permission::Allow,
             inference_geo: None,
             stream_usage: defaults::STREAM_USAGE,
+            on_revoke: defaults::ON_REVOKE,
             regions: None,
             upstreams: None,
             body: Ruled {
@@ -176,6 +177,7 @@ impl Bench<'_> {
                 mismatch: raw.geo_mismatch(),
             }),
             stream_usage: raw.stream_usage(),
+            on_revoke: raw.on_revoke(),
             regions: raw.regions_allow.as_ref().map(|list| Ruled {
                 value: list
                     .value
