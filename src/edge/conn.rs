@@ -2,20 +2,26 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::accept::{Doorway, Stage};
 use super::guard::Guarded;
 use super::h2::http2;
 use crate::trip::{Door, serve};
+use crate::units::Code;
 
 /// What the HTTP library may buffer of a connection at least.
 const HEAD_BUFFER: usize = 400 * 1024;
+
+/// How long a connection may take to write the end of what is cut.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves one connection to its end. Its first bytes decide: the preface of HTTP/2 (RFC 9113 §3.4), or anything else.
 pub(super) async fn connection<S>(
@@ -47,6 +53,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(door));
+    let severing = door;
     let door = Arc::clone(door);
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
@@ -72,8 +79,16 @@ where
                 }
                 // Draining: no further request. Cutting: the poll that follows lets the running answer see it, as it does
                 // the order to cut one tenant, which is told by the stage that is as it was.
-                if *stage.borrow_and_update() != Stage::Open {
+                let now = *stage.borrow_and_update();
+                if now != Stage::Open {
                     Pin::new(&mut connection).graceful_shutdown();
+                }
+                if now == Stage::Cutting {
+                    // An answer that waits for its caller is not asked any more, and sees nothing.
+                    if timeout(LAST_WORDS, &mut connection).await.is_err() {
+                        severing.sever(Code::Draining);
+                    }
+                    break;
                 }
             }
         }

@@ -518,7 +518,10 @@ impl Run {
         };
         self.code = Some(Code::Cut);
         self.cause = Some(cause);
-        Ending::CutOff
+        match cause {
+            Code::Draining => Ending::Drained,
+            _ => Ending::CutOff,
+        }
     }
 
     /// The members of the request line.

@@ -292,12 +292,19 @@ async fn a_drain_says_goodbye_and_lets_streams_finish() {
             (goodbye.kind, goodbye.reason()),
             (wire::GOAWAY, wire::NO_ERROR)
         );
+        // Who connects now is served what it asks at once, and told to go.
+        let mut late = connect(&stage).await;
+        served(&stage, &mut late, 1).await;
+        assert_eq!(late.farewell().await, Some(wire::NO_ERROR));
         finish(&mut client, 1, &mut peer).await;
         assert_eq!(client.farewell().await, Some(wire::NO_ERROR));
     };
     let (cut, ()) = tokio::join!(drained, finishing);
     assert_eq!(cut, 0);
-    assert_members(&stage.record().await, &[("ending", "complete")]);
+    stage.ended(2).await;
+    for line in stage.lines() {
+        assert_members(&line, &[("ending", "complete")]);
+    }
 }
 
 #[tokio::test]
@@ -320,6 +327,24 @@ async fn the_deadline_of_a_drain_cuts_streams_and_what_waits() {
     for line in stage.lines() {
         assert_members(&line, &[("ending", "drained")]);
     }
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_drain_does_not_wait_for_who_takes_nothing() {
+    let mut stage = listening("", "[drain]\ntimeout = \"100ms\"\nidle = \"50ms\"").await;
+    let mut client = Client::with(stage.sidecar.proxy[0], &[(4, 0)]).await;
+    let talk = chat();
+    let question = Some(talk.question);
+    client.ask(1, &head(talk.path, &[]), question).await;
+    let mut peer = stage.upstream.accept().await;
+    peer.request().await;
+    peer.send(STREAM).await;
+    peer.send(&chunk(&talk.events[0])).await;
+    assert_eq!(client.status(1).await, 200);
+    assert_eq!(stage.sidecar.drain().await, 1);
+    peer.gone().await;
+    let line = stage.record().await;
+    assert_members(&line, &[("ending", "drained"), ("cause", "draining")]);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod inbound;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod limits;

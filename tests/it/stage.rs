@@ -526,6 +526,22 @@ impl Caller {
         !self.got.is_empty()
     }
 
+    /// Reads until so many bytes have come, or the answer is over.
+    pub(crate) async fn has(&mut self, bytes: usize) {
+        within("bytes for the caller", async {
+            while self.got.len() < bytes && !is_whole(&self.got) {
+                let read = self.stream.read_buf(&mut self.got).await;
+                assert!(read.is_ok_and(|read| read > 0), "the answer broke off");
+            }
+        })
+        .await;
+    }
+
+    /// Breaks the connection off with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().expect("an open socket");
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) async fn stop_writing(&mut self) {
         within("the end to leave", self.stream.shutdown())

@@ -184,9 +184,10 @@ async fn an_upload_that_nobody_reads_keeps_no_other_stream_waiting() {
     let mut window = 65_535_usize;
     let mut shut = false;
     while !shut {
-        while window >= piece.len() {
-            client.frame(DATA, 0, 1, &piece).await;
-            window -= piece.len();
+        while window > 0 {
+            let now = window.min(piece.len());
+            client.frame(DATA, 0, 1, &piece[..now]).await;
+            window -= now;
         }
         shut = true;
         let reading = async {

@@ -382,7 +382,7 @@ fn beginnings_that_are_no_beginnings() {
         b"\x05\x01\x00",
         b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PRI * HTTP/2.0\r\nhost: localhost\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"GET /openai/v1/models\r\n\r\n",
         b"GET\r\n\r\n",
