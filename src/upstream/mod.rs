@@ -26,6 +26,7 @@ pub use body::{BodyFault, RequestBody, Sent};
 pub use fault::Fault;
 pub use pool::{Line, Pool};
 
+use crate::config::values::HttpVersion;
 use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
 use crate::units::Clock;
@@ -136,7 +137,8 @@ impl Dialer {
         shunned: Option<&Arc<Session>>,
     ) -> Result<(Line, bool), Fault> {
         let deadline = Instant::now() + pass.upstream().patience.connect;
-        let turn = self.pool.turn(pass.key());
+        let certain = pass.upstream().origin.http == HttpVersion::Two;
+        let turn = self.pool.turn(pass.key(), certain);
         let _turn = match &turn {
             None => None,
             Some(turn) => {

@@ -83,7 +83,8 @@ impl Line {
     pub(super) async fn ready(&mut self) -> bool {
         match &mut self.way {
             Way::Alone(alone) => !alone.sender.is_closed() && alone.sender.ready().await.is_ok(),
-            Way::Seat(seat) => !seat.session.has_ended(),
+            // Sending finds out the rest, before a byte leaves.
+            Way::Seat(seat) => !seat.session.is_closed(),
         }
     }
 
@@ -199,10 +200,11 @@ impl Pool {
         seat.map(|session| self.seated(session, key))
     }
 
-    /// Where those wait who need another connection to an origin that is known to share: one of them opens it.
-    pub(super) fn turn(&self, key: &PoolKey) -> Option<Arc<tokio::sync::Mutex<()>>> {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.turn(key)
+    /// Where those wait who need another connection to an origin that shares, as far as is known or `certain`: one of
+    /// them opens it.
+    pub(super) fn turn(&self, key: &PoolKey, certain: bool) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.turn(key, certain)
     }
 
     fn leave(&self, key: &PoolKey, session: &Arc<Session>) {

@@ -118,8 +118,17 @@ impl Shelf {
         Some(session)
     }
 
-    pub(super) fn turn(&self, key: &PoolKey) -> Option<Arc<tokio::sync::Mutex<()>>> {
-        Some(Arc::clone(&self.shared.get(key)?.turn))
+    pub(super) fn turn(
+        &mut self,
+        key: &PoolKey,
+        certain: bool,
+    ) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let group = if certain {
+            self.shared.entry(key.clone()).or_default()
+        } else {
+            self.shared.get(key)?
+        };
+        Some(Arc::clone(&group.turn))
     }
 
     /// Gives a seat back; a connection that takes no more requests goes with its last.
@@ -180,7 +189,8 @@ impl Shelf {
                 is_over
             };
             gone.extend(group.sessions.extract_if(.., over).map(Gone::Shared));
-            !group.sessions.is_empty()
+            // Whoever opens one holds the turn.
+            !group.sessions.is_empty() || Arc::strong_count(&group.turn) > 1
         });
         self.count -= count;
         gone

@@ -135,6 +135,55 @@ async fn a_connection_takes_as_many_as_the_upstream_allows() {
 }
 
 #[tokio::test]
+async fn those_who_come_at_once_wait_for_one_connection() {
+    let stage = stage().await;
+    let mut callers = Vec::new();
+    for _ in 0..10 {
+        callers.push(ask_plain(&stage).await);
+    }
+    let mut peer = Frames::accept(&stage.upstream).await;
+    for caller in &mut callers {
+        let stream = peer.asked().await;
+        // Whoever is answered: they all asked the same.
+        peer.json(stream, WHOLE).await;
+        let _ = caller;
+    }
+    for caller in &mut callers {
+        is_whole(caller).await;
+    }
+    stage.upstream.unused().await;
+}
+
+#[tokio::test]
+async fn idle_connections_go_after_their_time_and_over_the_cap() {
+    let upstream = Upstream::bind().await;
+    let text = config(upstream.at, "idle = \"5s\"") + "[pool]\nidle_connections = 1\n";
+    let stage = Stage::with(upstream, Source::Text("test", text));
+    let mut peers = Vec::new();
+    for key in ["key-acme", "key-other"] {
+        let mut caller = stage.caller().await;
+        caller.send(&request_of(key, PATH, PLAIN)).await;
+        let mut peer = Frames::accept(&stage.upstream).await;
+        let stream = peer.asked().await;
+        peer.json(stream, WHOLE).await;
+        is_whole(&mut caller).await;
+        stage.at_rest().await;
+        peers.push(peer);
+    }
+    // One of the two had to go.
+    let open = || stage.metric("outrigger_upstream_connections_open", "");
+    until("the one too many to close", || open() == 1).await;
+    assert_eq!(stage.metric("outrigger_upstream_connections_idle", ""), 1);
+    stage.clock.advance(std::time::Duration::from_secs(6));
+    stage.sidecar.ground.dialer.pool().sweep();
+    for peer in peers {
+        peer.gone().await;
+    }
+    until("the last to close", || open() == 0).await;
+    assert_eq!(stage.metric("outrigger_upstream_connections_idle", ""), 0);
+}
+
+#[tokio::test]
 async fn an_upstream_that_says_goodbye_finishes_and_gets_nothing_new() {
     let mut stage = stage().await;
     let talk = chat();

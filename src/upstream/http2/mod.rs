@@ -38,6 +38,10 @@ const MOST_STREAMS: usize = 100;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
 const _: () = assert!(CONNECTION_WINDOW as usize >= STREAM_WINDOW as usize * MOST_STREAMS);
 
+/// What small frames that nobody takes may cost in bookkeeping (256 bytes each, less what they carry), before the
+/// connection is closed on the upstream: a hundred callers that stopped reading streams of events of 120 bytes.
+const FRAMES_BUDGET: usize = 16 * 1024 * 1024;
+
 /// The largest head of an answer.
 const HEAD_BYTES: u32 = 64 * 1024;
 
@@ -117,6 +121,7 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_max_send_streams(UNHEARD)
+        .data_frame_budget(FRAMES_BUDGET)
         .max_header_list_size(HEAD_BYTES);
     let greeted = builder.handshake(stream).await;
     let (sender, mut connection) = greeted.map_err(|_| NOT_SPOKEN)?;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::io::DuplexStream;
 
+use super::super::alarm::FirstByte;
+use super::super::{Alarm, AnswerFault, RequestBody};
 use super::*;
 use crate::host::SystemClock;
 use crate::meters::Registry;
@@ -40,6 +42,55 @@ async fn a_used_connection_that_answers_no_ping_is_dead() {
     tokio::time::sleep(pulse::PATIENCE).await;
     assert!(session.is_closed() && session.has_ended());
     assert!(session.state.dead.load(Ordering::Relaxed));
+}
+
+fn upstream_of(text: &str) -> Arc<crate::snapshot::Upstream> {
+    use crate::snapshot::{Overlay, TrustStore, World, compile};
+    let loaded = crate::config::load_text("test", text, &crate::config::System);
+    let world = World {
+        accounts: Arc::default(),
+        registry: Arc::new(Registry::new("0", 10)),
+        trust: Arc::new(TrustStore::default()),
+    };
+    let now = crate::units::Boot(0);
+    let compiled = compile(&loaded, &Overlay::default(), &world, 1, now)
+        .ok()
+        .unwrap();
+    Arc::clone(&compiled.snapshot().upstreams()[0])
+}
+
+/// Whoever waits on a dead connection learns it long before its own patience ends.
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_on_a_dead_connection_are_told() {
+    let text = "[upstreams.a]\ndialect = \"openai\"\nurl = \"http://a\"\n";
+    let target = upstream_of(text);
+    for answers in [false, true] {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        host::tasks::spawn("test-upstream", async move {
+            let mut connection = h2::server::handshake(theirs).await.unwrap();
+            let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+            let _stream = answers.then(|| respond.send_response(http::Response::new(()), false));
+            let last = tokio::time::timeout(Duration::from_secs(1), connection.accept());
+            assert!(last.await.is_err());
+            std::future::pending::<()>().await;
+        });
+        let session = open(ours, &pool()).await.ok().unwrap();
+        assert!(session.enter());
+        let mut request = http::Request::new(RequestBody::Empty);
+        *request.uri_mut() = http::Uri::from_static("/v1/models");
+        let patience = FirstByte::new(Duration::from_mins(10), request.body());
+        let mut alarm = Alarm::default();
+        let begun = tokio::time::Instant::now();
+        match ask(&session, &mut alarm, &target, request, patience).await {
+            Err(Failed::Fault(Fault::Dead)) if !answers => {}
+            Ok(mut response) if answers => {
+                let ended = poll_fn(|cx| response.body_mut().poll_piece(cx)).await;
+                assert!(matches!(ended, Some(Err(AnswerFault::Dead))));
+            }
+            _ => panic!("neither an answer nor its absence"),
+        }
+        assert!(begun.elapsed() <= pulse::EVERY + pulse::PATIENCE);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -267,6 +267,57 @@ async fn an_answer_may_come_before_the_request_is_whole() {
 }
 
 #[tokio::test]
+async fn a_body_goes_on_while_its_answer_comes() {
+    let mut stage = stage().await;
+    let mut caller = stage.caller().await;
+    caller
+        .send(b"POST /openai/v1/files HTTP/1.1\r\nhost: localhost\r\nx-api-key: key-acme\r\ncontent-length: 8\r\n\r\nsome")
+        .await;
+    let mut peer = Frames::accept(&stage.upstream).await;
+    let stream = peer.sees(DATA).await.stream;
+    peer.head(stream, 0, &[(":status", "200")]).await;
+    peer.data(stream, 0, "go on").await;
+    caller.sees("go on").await;
+    caller.send(b"more").await;
+    let more = peer.sees(DATA).await;
+    assert_eq!((&*more.payload, more.flags & END_STREAM), (&b"more"[..], 1));
+    peer.data(stream, END_STREAM, "done").await;
+    caller.sees("done").await;
+    assert_members(&stage.record().await, &[("ending", "complete")]);
+}
+
+#[tokio::test]
+async fn what_follows_the_end_of_an_answer_is_nobodys() {
+    let mut stage = stage().await;
+    let mut caller = ask_plain(&stage).await;
+    let mut peer = Frames::accept(&stage.upstream).await;
+    let stream = peer.asked().await;
+    peer.json(stream, WHOLE).await;
+    is_whole(&mut caller).await;
+    assert_members(&stage.record().await, &[("ending", "complete")]);
+    peer.try_send(DATA, 0, stream, b"stale").await;
+    peer.try_send(DATA, END_STREAM, stream, b"{\"stale\":1}")
+        .await;
+    // Over this connection or, if it was closed for that, over another.
+    let mut caller = ask_plain(&stage).await;
+    loop {
+        match peer.next().await {
+            Some(frame)
+                if frame.flags & END_STREAM != 0 && matches!(frame.kind, HEADERS | DATA) =>
+            {
+                peer.json(frame.stream, WHOLE).await;
+                break;
+            }
+            Some(_) => {}
+            None => peer = Frames::accept(&stage.upstream).await,
+        }
+    }
+    is_whole(&mut caller).await;
+    let line = stage.record().await;
+    assert_members(&line, &[("ending", "complete"), ("usage", "reported")]);
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_repeated_is_not() {
     let mut stage = stage().await;
     let mut caller = stage.caller().await;
