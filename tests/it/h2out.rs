@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::stage::{
     Caller, PLAIN, Stage, Talk, Upstream, WHOLE, chat, hash_of, messages, post, responses, until,
+    within,
 };
 use frames::*;
 
@@ -331,6 +332,142 @@ async fn half_an_answer_is_never_taken_for_a_whole_one() {
                 ("cause", "upstream-invalid"),
             ];
             assert_members(&line, &members);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_dies_at_any_byte_is_seen_to() {
+    let talk = messages();
+    let mut stage = stage().await;
+    let whole = stream_of(1, &talk.events[..2]);
+    // All but the empty frame at the end.
+    let head = stream_of(1, &[]).len() - 9;
+    for end in (0..whole.len()).step_by(5) {
+        let mut caller = ask(&stage, talk.path, talk.question).await;
+        let mut peer = Frames::accept(&stage.upstream).await;
+        assert_eq!(peer.asked().await, 1);
+        peer.bytes(&whole[..end]).await;
+        drop(peer);
+        caller.finish().await;
+        let got = String::from_utf8_lossy(&caller.got()).into_owned();
+        let line = stage.record().await;
+        assert_members(&line, &[("ending", "upstream-failed")]);
+        if end < head {
+            assert!(got.contains("outrigger-code: upstream-invalid"), "{got}");
+        } else {
+            assert!(got.contains("\"cut\""), "{end}: {got}");
+        }
+    }
+}
+
+/// Many calls that end in every way there is, on few connections: each is recorded once, and every seat is given back.
+#[tokio::test]
+async fn a_crowd_of_every_kind_leaves_nothing_behind() {
+    const CALLS: usize = 200;
+    let mut stage = stage().await;
+    let upstream = stage.take_upstream().await;
+    outrigger::host::spawn("test-upstream", async move {
+        loop {
+            let stream = upstream.accept_any().await.into_stream();
+            outrigger::host::spawn("test-upstream", play(stream));
+        }
+    });
+    let talk = chat();
+    let mut crowd = Vec::new();
+    for number in 0..CALLS {
+        let question = talk
+            .question
+            .replace("twelve bytes", &format!("kind {}", number % 5));
+        let mut caller = ask(&stage, talk.path, &question).await;
+        match number % 7 {
+            // In the middle of anything, or before it began.
+            3 => crowd.push(outrigger::host::spawn("test-caller", async move {
+                tokio::time::sleep(std::time::Duration::from_micros(number as u64 * 40)).await;
+                drop(caller);
+            })),
+            5 => crowd.push(outrigger::host::spawn("test-caller", async move {
+                caller.sees("\r\n\r\n").await;
+            })),
+            _ => crowd.push(outrigger::host::spawn("test-caller", async move {
+                // A refusal, or the end of a stream.
+                if caller.sees("\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {
+                    caller.sees("0\r\n\r\n").await;
+                }
+            })),
+        }
+    }
+    for caller in crowd {
+        within("a caller", caller)
+            .await
+            .expect("what it waited for");
+    }
+    until("all callers to be gone", || {
+        stage.metric("outrigger_connections_open", "") == 0
+    })
+    .await;
+    stage.at_rest().await;
+    let lines = stage.lines();
+    let trips = stage.metric("outrigger_requests_total", "");
+    assert_eq!(
+        u64::try_from(lines.len()),
+        Ok(trips),
+        "each is recorded once"
+    );
+    assert!(lines.len() > CALLS * 9 / 10, "{}", lines.len());
+    for ending in ["complete", "upstream-failed", "caller-gone"] {
+        assert!(
+            lines.iter().any(|line| line["ending"] == ending),
+            "{ending}"
+        );
+    }
+    stage.hung_up().await;
+    assert!(stage.metric("outrigger_upstream_connections_open", "") <= 4);
+}
+
+/// Answers by what is asked: wholly, with a reset before or in the answer, in a trickle, or with a goodbye.
+async fn play(stream: tokio::net::TcpStream) {
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(60);
+    // Whoever dialled may have hung up meanwhile.
+    let Ok(mut connection) = builder.handshake::<_, bytes::Bytes>(stream).await else {
+        return;
+    };
+    let mut answered = 0;
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let mut body = request.into_body();
+        outrigger::host::spawn("test-upstream", async move {
+            let mut asked = Vec::new();
+            while let Some(Ok(piece)) = body.data().await {
+                asked.extend_from_slice(&piece);
+            }
+            let kind = |word: &str| crate::stage::find(&asked, word.as_bytes()).is_some();
+            if kind("kind 1") {
+                respond.send_reset(h2::Reason::INTERNAL_ERROR);
+                return;
+            }
+            let head = http::Response::builder().header("content-type", "text/event-stream");
+            let head = head.body(()).expect("a head");
+            let Ok(mut stream) = respond.send_response(head, false) else {
+                return;
+            };
+            for event in &chat().events {
+                if kind("kind 3") {
+                    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+                }
+                if stream.send_data(event.clone().into(), false).is_err() {
+                    return;
+                }
+                if kind("kind 2") {
+                    stream.send_reset(h2::Reason::CANCEL);
+                    return;
+                }
+            }
+            let _ = stream.send_data(bytes::Bytes::new(), true);
+        });
+        answered += 1;
+        if answered == 50 {
+            connection.graceful_shutdown();
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const GO_AWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -42,6 +43,40 @@ impl Frame {
     pub(crate) fn code(&self) -> u32 {
         u32::from_be_bytes(self.payload[..4].try_into().expect("four bytes"))
     }
+}
+
+/// A frame's bytes.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload");
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// The bytes of a whole stream of events.
+pub(crate) fn stream_of(stream: u32, events: &[String]) -> Vec<u8> {
+    let fields = [(":status", "200"), ("content-type", "text/event-stream")];
+    let mut bytes = frame(HEADERS, END_HEADERS, stream, &block(&fields));
+    for event in events {
+        bytes.extend(frame(DATA, 0, stream, event.as_bytes()));
+    }
+    bytes.extend(frame(DATA, END_STREAM, stream, b""));
+    bytes
+}
+
+/// Fields as literals without indexing and with new names (RFC 7541 §6.2.2).
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).expect("a short text"));
+            block.extend(text.as_bytes());
+        }
+    }
+    block
 }
 
 /// The upstream's end of a connection.
@@ -93,12 +128,12 @@ impl Frames {
         stream: u32,
         payload: &[u8],
     ) -> bool {
-        let length = u32::try_from(payload.len()).expect("a short payload");
-        let mut bytes = length.to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(stream.to_be_bytes());
-        bytes.extend(payload);
-        let written = within("the sidecar to read", self.stream.write_all(&bytes));
+        self.bytes(&frame(kind, flags, stream, payload)).await
+    }
+
+    /// Sends bytes that need not be frames; whether the sidecar still reads.
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) -> bool {
+        let written = within("the sidecar to read", self.stream.write_all(bytes));
         written.await.is_ok()
     }
 
@@ -172,17 +207,27 @@ impl Frames {
 
     /// Sends the head of an answer, or trailers.
     pub(crate) async fn head(&mut self, stream: u32, flags: u8, fields: &[(&str, &str)]) {
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // A literal field without indexing and with a new name (RFC 7541 §6.2.2).
-            block.push(0);
-            for text in [name, value] {
-                block.push(u8::try_from(text.len()).expect("a short text"));
-                block.extend(text.as_bytes());
-            }
-        }
+        let block = block(fields);
         self.send(HEADERS, END_HEADERS | flags, stream, &block)
             .await;
+    }
+
+    /// Sends a head that takes more than one frame (RFC 9113 §6.10).
+    pub(crate) async fn long_head(&mut self, stream: u32, fields: &[(&str, &str)]) {
+        let block = block(fields);
+        let mut pieces = block.chunks(16_000).peekable();
+        let mut kind = HEADERS;
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_none() {
+                END_HEADERS
+            } else {
+                0
+            };
+            if !self.try_send(kind, flags, stream, piece).await {
+                return;
+            }
+            kind = CONTINUATION;
+        }
     }
 
     pub(crate) async fn data(&mut self, stream: u32, flags: u8, bytes: impl AsRef<[u8]>) {

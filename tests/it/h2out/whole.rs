@@ -318,6 +318,39 @@ async fn what_follows_the_end_of_an_answer_is_nobodys() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_is_no_answer() {
+    let mut stage = stage().await;
+    let filler = "a".repeat(120);
+    for (count, is_taken) in [(200, true), (600, false)] {
+        let mut caller = ask_plain(&stage).await;
+        let mut peer = Frames::accept(&stage.upstream).await;
+        let stream = peer.asked().await;
+        let length = WHOLE.len().to_string();
+        let mut fields = vec![
+            (":status", "200"),
+            ("content-type", "application/json"),
+            ("content-length", &*length),
+        ];
+        fields.extend((0..count).map(|_| ("x-filler", &*filler)));
+        peer.long_head(stream, &fields).await;
+        if is_taken {
+            peer.data(stream, END_STREAM, WHOLE).await;
+            is_whole(&mut caller).await;
+            peer.go_away(stream, NO_ERROR).await;
+        } else {
+            let (head, _) = caller.answer().await;
+            assert!(head.contains("outrigger-code: upstream-invalid"), "{head}");
+        }
+        let ending = if is_taken {
+            "complete"
+        } else {
+            "upstream-failed"
+        };
+        assert_members(&stage.record().await, &[("ending", ending)]);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_repeated_is_not() {
     let mut stage = stage().await;
     let mut caller = stage.caller().await;
