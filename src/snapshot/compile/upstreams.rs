@@ -49,26 +49,7 @@ impl Bench<'_> {
         } else {
             None
         };
-        let default_port = if url.tls() { 443 } else { 80 };
-        let shown = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
-        let authority = if url.port() == default_port {
-            shown
-        } else {
-            format!("{shown}:{}", url.port())
-        };
-        let Ok(authority) = HeaderValue::try_from(authority) else {
-            self.error(
-                OutCode::InvalidValue,
-                raw.url.site,
-                "the host cannot be sent in a header".into(),
-                "use an ASCII name",
-            );
-            return None;
-        };
+        let authority = self.authority(raw)?;
         let key = raw
             .key
             .as_ref()
@@ -122,6 +103,30 @@ impl Bench<'_> {
                 idle: raw.idle(),
             },
         })
+    }
+
+    /// What `Host` says: the port only where it is not the scheme's own.
+    fn authority(&mut self, raw: &raw::Upstream) -> Option<HeaderValue> {
+        let url = &raw.url.value;
+        let host = url.host().as_str();
+        let default_port = if url.tls() { 443 } else { 80 };
+        let shown = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let authority = if url.port() == default_port {
+            shown
+        } else {
+            format!("{shown}:{}", url.port())
+        };
+        let value = HeaderValue::try_from(authority).ok();
+        if value.is_none() {
+            let message = "the host cannot be sent in a header".into();
+            let hint = "use an ASCII name";
+            self.error(OutCode::InvalidValue, raw.url.site, message, hint);
+        }
+        value
     }
 
     fn own_trust(&mut self, raw: &raw::Upstream, ca: &Sited<Pem>) -> Option<Arc<ClientConfig>> {
