@@ -138,7 +138,7 @@ const READ: usize = 8192;
 
 /// What of a body is not counted: it is a part of what a connection costs, and those are bounded. So a small request
 /// finds room whatever others hold.
-const FREE: usize = 16_384;
+pub(super) const FREE: usize = 16_384;
 
 /// Room for bodies is taken in steps of this size.
 const STEP: u64 = 16_384;

@@ -3,6 +3,7 @@
 //! Must never do IO, and never fail.
 
 mod place;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
 use place::Place;
+use words::{clip, clipped, micros, usage_facts};
 
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
 /// Boxed from the start, since it is handed on from the steps to the answer's body.
@@ -607,38 +609,4 @@ impl Run {
             }
         }
     }
-}
-
-fn usage_facts(line: &mut Line<'_>, counted: Counted<Usage>) {
-    let usage = counted.value();
-    line.number("input_tokens", usage.input);
-    line.number("output_tokens", usage.output);
-    for (name, value) in [
-        ("cache_read_tokens", usage.cache_read),
-        ("cache_write_tokens", usage.cache_write),
-        ("reasoning_tokens", usage.reasoning),
-    ] {
-        if value > 0 {
-            line.number(name, value);
-        }
-    }
-    line.word("usage", counted.source());
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// A name from outside, bounded for the record.
-fn clip(text: &str) -> Box<str> {
-    clipped(text).into()
-}
-
-fn clipped(text: &str) -> &str {
-    if text.len() <= 128 {
-        return text;
-    }
-    text.char_indices()
-        .nth(128)
-        .map_or(text, |(end, _)| &text[..end])
 }

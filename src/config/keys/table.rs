@@ -2,6 +2,7 @@
 //! Must never hold a value that is not in `defaults`, nor a sentence the reference should not print.
 
 mod people;
+mod policies;
 
 use std::time::Duration;
 
@@ -10,8 +11,7 @@ use people::{IDENTITY, TENANTS};
 use super::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::defaults as d;
 use crate::config::values::{
-    Credentials, HttpVersion, KeyHeader, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
-    Permission, ProviderRetention, Role, Stamp, StreamUsage, Trust,
+    HttpVersion, KeyHeader, LogFormat, LogLevel, OnOff, OrOff, Role, Stamp, Trust,
 };
 
 /// The rows of `limits`, which policies and tenants share.
@@ -102,7 +102,7 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     ADMIN,
     IDENTITY,
     UPSTREAMS,
-    POLICIES,
+    policies::POLICIES,
     &limits!("policies.*.limits."),
     TENANTS,
     &limits!("tenants.*.limits."),
@@ -371,177 +371,6 @@ const UPSTREAMS: &[Key] = &[
         "",
         "how long a connection may wait in the pool for its next request",
         "Shorter than the server keeps it, so that no request is sent into a closing connection; plain servers often close after five seconds.",
-    ),
-];
-
-const POLICIES: &[Key] = &[
-    key(
-        "policies.*.models.allow",
-        Kind::Texts(Grammar::Glob),
-        is(Value::Texts(&[d::MODELS_ALLOW])),
-        "",
-        "models that may be asked for; `*` stands for any text",
-        "Compared with the model after `models.rewrite`.",
-    ),
-    key(
-        "policies.*.models.deny",
-        Kind::Texts(Grammar::Glob),
-        is(Value::Texts(&[])),
-        "",
-        "models that are refused, whatever `models.allow` says",
-        "For the exceptions of a wide `allow`.",
-    ),
-    key(
-        "policies.*.models.default",
-        Kind::Text(Grammar::Model),
-        Fallback::Unset("a call that names no model is refused"),
-        "gpt-5.6-mini",
-        "the model when a call names none",
-        "It goes through the other rules like any model asked for.",
-    ),
-    key(
-        "policies.*.models.rewrite",
-        Kind::Rewrites,
-        is(Value::Empty),
-        "",
-        "models that are replaced: pattern = model, the first that fits holds",
-        "Moves tenants to another model without touching their agents. Only the bytes of the name change in the request.",
-    ),
-    key(
-        "policies.*.models.max_output_tokens",
-        Kind::Count(1, 1_000_000_000),
-        Fallback::Unset("the request's own cap, or the model's"),
-        "8192",
-        "the most output tokens a call may ask for; a larger or missing cap becomes this",
-        "Bounds what one call can use before its usage is known.",
-    ),
-    key(
-        "policies.*.regions.allow",
-        Kind::Texts(Grammar::Region),
-        Fallback::Unset("any, also upstreams without a region"),
-        "us",
-        "regions whose upstreams may be used",
-        "When no upstream is left the call is refused with `region-denied`.",
-    ),
-    key(
-        "policies.*.endpoints.allow",
-        Kind::WordsOrAll(ENDPOINTS),
-        is(Value::Texts(&[])),
-        "",
-        "endpoints open besides those that always are; `*` for all but those that need their own word",
-        "Chat, responses, embeddings, messages and models are always open. What names models that no rule sees (batches, assistants, audio, secrets of sessions and others) needs its own word; `outrigger explain batches` says of each what is not checked.",
-    ),
-    key(
-        "policies.*.hosted_tools.allow",
-        Kind::Texts(Grammar::Glob),
-        is(Value::Texts(&[])),
-        "",
-        "tool types that may run at the provider, such as `web_search*`; `*` for all",
-        "They reach the network, run code or call other models from the provider's side, where no rule of the sidecar holds.",
-    ),
-    key(
-        "policies.*.upstreams.allow",
-        Kind::Texts(Grammar::Upstream),
-        Fallback::Unset("all"),
-        "openai",
-        "upstreams that may be used",
-        "Keeps a tenant to the providers it has agreed to.",
-    ),
-    key(
-        "policies.*.background",
-        Kind::Word(Permission::WORDS),
-        is(Value::Text(d::BACKGROUND.as_str())),
-        "",
-        "work that goes on after the answer: `deny` or `allow`",
-        "Its usage appears in no answer the sidecar sees, and a hang-up does not stop it.",
-    ),
-    key(
-        "policies.*.references",
-        Kind::Word(Permission::WORDS),
-        is(Value::Text(d::REFERENCES.as_str())),
-        "",
-        "references to state kept at the provider, where tenants share a credential: `deny` or `allow`",
-        "An id such as `previous_response_id` works for everyone with the same provider key, other tenants included.",
-    ),
-    key(
-        "policies.*.credentials",
-        Kind::Word(Credentials::WORDS),
-        is(Value::Text(d::CREDENTIALS.as_str())),
-        "",
-        "whose credentials may be shown to upstreams: `any`, or `own` for none but the tenant's",
-        "With `own`, a tenant without `credentials` for an upstream is refused with `credential-missing`, and never falls back to a shared key.",
-    ),
-    key(
-        "policies.*.retention.provider",
-        Kind::Word(ProviderRetention::WORDS),
-        is(Value::Text(d::PROVIDER_RETENTION.as_str())),
-        "",
-        "what the provider may keep: `keep`, `no-store` or `zero`",
-        "`keep` leaves it to the request. `no-store` puts `store: false` into chat completions and responses, and refuses what needs something kept: background work, references, long-lived prompt caches, tools with containers or files, endpoints whose requests are not read. `zero` also refuses upstreams without `zero_retention = true`.",
-    ),
-    key(
-        "policies.*.service_tiers.allow",
-        Kind::Texts(Grammar::Glob),
-        is(Value::Texts(d::SERVICE_TIERS)),
-        "",
-        "values that `service_tier` and `speed` may have; `*` for all",
-        "Others (`priority`, `fast`) cost more than the list price. A call that names no tier asks for `auto`: the account's own setting. Where `auto` is not allowed, such a call is sent with `default` (OpenAI) or `standard_only` (Anthropic), if that is.",
-    ),
-    key(
-        "policies.*.inference_geo.allow",
-        Kind::Texts(Grammar::Region),
-        Fallback::Unset("any"),
-        "us",
-        "where an Anthropic model may run (`inference_geo`); the first is put into calls that name none",
-        "What the answer reports is compared with it. Upstreams of other dialects have no such choice: there `regions.allow` decides.",
-    ),
-    key(
-        "policies.*.inference_geo.mismatch",
-        Kind::Word(OnMismatch::WORDS),
-        is(Value::Text(d::GEO_MISMATCH.as_str())),
-        "",
-        "what becomes of an answer that reports another place: `log` or `cut`",
-        "It is logged and counted in any case. A stream reports its place before its first word; any other answer at its end, and then it is broken off there. An answer that reports none is only logged and counted.",
-    ),
-    key(
-        "policies.*.stream_usage",
-        Kind::Word(StreamUsage::WORDS),
-        is(Value::Text(d::STREAM_USAGE.as_str())),
-        "",
-        "streams that do not ask for usage: `inject` asks for it, `leave` does not",
-        "Without it the usage of such streams can only be estimated. What was asked for on the caller's behalf is taken out of the answer again.",
-    ),
-    key(
-        "policies.*.on_revoke",
-        Kind::Word(OnRevoke::WORDS),
-        is(Value::Text(d::ON_REVOKE.as_str())),
-        "",
-        "what a tenant has under way when a reload takes the tenant out: `finish` lets it end, `cut` ends it",
-        "A customer who left may see the last answer; one whose key was stolen must not. A stream that is cut ends with the error event of its dialect.",
-    ),
-    key(
-        "policies.*.body",
-        Kind::Size(KIB, GIB),
-        is(Value::Size(d::BODY)),
-        "",
-        "the largest request body",
-        "A governed body is held whole before a byte of it leaves, so this bounds memory per call.",
-    ),
-    key(
-        "policies.*.body_timeout",
-        Kind::Duration(MS, DAY),
-        is(Value::Duration(d::BODY_TIMEOUT)),
-        "",
-        "how long a request body may take to arrive",
-        "A caller that trickles its body holds memory.",
-    ),
-    key(
-        "policies.*.body_pause",
-        Kind::Duration(MS, HOUR),
-        is(Value::Duration(d::BODY_PAUSE)),
-        "",
-        "how long a request body may make no progress",
-        "Each time so long, at least 1 KiB of it must come, or its end. So callers that trickle are turned away long before the whole time is over.",
     ),
 ];
 

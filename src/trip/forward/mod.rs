@@ -119,7 +119,7 @@ async fn list(
         return Err(Fault::Broken(what).into());
     }
     let (parts, body) = response.into_parts();
-    let list = models::filtered(body, run.policy(), patience).await?;
+    let list = models::filtered(body, run, patience).await?;
     Ok(Response::from_parts(parts, Content::Listed(list)))
 }
 

@@ -11,28 +11,42 @@ use http_body::Body as _;
 use tokio::time::timeout;
 
 use crate::config::values::Permission;
-use crate::snapshot::Policy;
+use crate::limits::Full;
+use crate::trip::peek::FREE;
+use crate::trip::record::Run;
+use crate::trip::{Refusal, Stop};
+use crate::units::Code;
 use crate::upstream::{AnswerBody, Fault};
 use crate::wire::dialect::model_list::ModelListFilter;
 
 /// What the tenant may see of a list; `patience` is how long the upstream may be silent.
 pub(super) async fn filtered(
     mut list: AnswerBody,
-    policy: &Policy,
+    run: &Run,
     patience: Duration,
-) -> Result<Bytes, Fault> {
+) -> Result<Bytes, Stop> {
+    let policy = run.policy();
+    let mut lease = run.account().lease();
+    let mut held = 0;
     let mut filter = ModelListFilter::new(policy.body.value);
     loop {
         let frame = poll_fn(|cx| Pin::new(&mut list).poll_frame(cx));
         let Ok(frame) = timeout(patience, frame).await else {
             let what = "the upstream went silent in the middle of its list of models";
-            return Err(Fault::Broken(what));
+            return Err(Fault::Broken(what).into());
         };
         match frame {
             None => break,
-            Some(Err(_)) => return Err(Fault::Broken("the upstream broke off its list of models")),
+            Some(Err(_)) => {
+                let what = "the upstream broke off its list of models";
+                return Err(Fault::Broken(what).into());
+            }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
+                    held += data.len() as u64;
+                    lease
+                        .grow_to(held.saturating_sub(FREE as u64))
+                        .map_err(no_room)?;
                     filter
                         .push(data)
                         .map_err(|fault| Fault::Broken(fault.as_str()))?;
@@ -49,4 +63,13 @@ pub(super) async fn filtered(
         whole.extend_from_slice(piece);
     }
     Ok(whole.freeze())
+}
+
+fn no_room(full: Full) -> Refusal {
+    let code = match full {
+        Full::Now => Code::BuffersFull,
+        Full::Ever(_) => Code::UpstreamInvalid,
+    };
+    let text = "no room to hold the upstream's list of models, which is read to be filtered; hint: `memory.buffers`";
+    Refusal::new(code, text)
 }

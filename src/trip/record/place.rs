@@ -29,7 +29,7 @@ impl Place {
             *self = Self::Fine;
             return false;
         }
-        *self = Self::Elsewhere(super::clip(said));
+        *self = Self::Elsewhere(super::words::clip(said));
         true
     }
 
