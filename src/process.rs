@@ -268,12 +268,8 @@ pub fn tell(event: ProcessEvent<'_>) {
             outcome,
         } => admin_call((verb, about), (who, role), outcome),
         E::LogLevel { level } => info!(target: TARGET, level, "log level"),
-        E::ClientConnected { peer, uid } => {
-            debug!(target: TARGET, peer = peer.map(display), uid, "client connected");
-        }
-        E::ClientGone { peer, uid } => {
-            debug!(target: TARGET, peer = peer.map(display), uid, "client gone");
-        }
+        E::ClientConnected { peer, uid } => client("client connected", peer, uid),
+        E::ClientGone { peer, uid } => client("client gone", peer, uid),
         E::ManagerUnheard { why } => warn!(target: TARGET, %why, "service manager unheard"),
         E::NoAnswer { name } => error!(target: TARGET, name, "no answer, so no sign of life"),
         E::HardeningIncomplete { what, why } => {
@@ -286,6 +282,11 @@ pub fn tell(event: ProcessEvent<'_>) {
             info!(target: TARGET, source, count, "trust roots loaded");
         }
     }
+}
+
+/// A caller came or went.
+fn client(what: &str, peer: Option<SocketAddr>, uid: Option<u32>) {
+    debug!(target: TARGET, peer = peer.map(display), uid, "{what}");
 }
 
 /// What was asked about whom, by whom as what, and what came of it.
