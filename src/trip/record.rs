@@ -19,7 +19,7 @@ use crate::config::values::OnMismatch;
 use crate::limits::{Account, Hold, Lease, Order};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
-use crate::spine::{Line, Spine};
+use crate::spine::Spine;
 use crate::units::{
     Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, TenantId, Usage, Wall,
 };
@@ -27,7 +27,7 @@ use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
 use place::Place;
-use words::{clip, clipped, micros, usage_facts};
+use words::clip;
 
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
 /// Boxed from the start, since it is handed on from the steps to the answer's body.
@@ -523,90 +523,6 @@ impl Run {
         match cause {
             Code::Draining => Ending::Drained,
             _ => Ending::CutOff,
-        }
-    }
-
-    /// The members of the request line.
-    fn facts(&self, line: &mut Line<'_>, ending: Ending, usage: Option<Counted<Usage>>) {
-        line.word("endpoint", self.endpoint.as_str());
-        if let Some(upstream) = &self.upstream {
-            line.text("upstream", upstream.name.as_str());
-        }
-        self.question_facts(line);
-        line.word("ending", ending.as_str());
-        line.word("ended_in", self.phase.as_str());
-        if let Some(status) = self.answer.status {
-            line.number("status", u64::from(status.as_u16()));
-        }
-        if let Some(code) = self.code {
-            line.word("code", code.as_str());
-        }
-        if let Some(cause) = self.cause {
-            line.word("cause", cause.as_str());
-        }
-        if let Some(rule) = &self.rule {
-            line.text("rule", &rule.to_string());
-        }
-        self.answer_facts(line);
-        if let Some(usage) = usage {
-            usage_facts(line, usage);
-        }
-    }
-
-    fn question_facts(&self, line: &mut Line<'_>) {
-        let question = &self.question;
-        if let Some(voucher) = &question.voucher {
-            line.text("voucher", voucher.as_str());
-        }
-        if let Some(model) = &question.model {
-            line.text("model", model);
-        }
-        if let Some(sent) = &question.model_sent
-            && question.model.as_ref() != Some(sent)
-        {
-            line.text("model_sent", sent);
-        }
-        if question.stream {
-            line.word("stream", "yes");
-        }
-        if let Some(retry) = question.retry.filter(|retry| *retry > 0) {
-            line.number("retry", retry);
-        }
-        if let Some(waited) = self.queue_wait {
-            line.number("queue_wait_us", micros(waited));
-        }
-        if let Some(source) = question.key_source {
-            line.word("key_source", source.as_str());
-        }
-    }
-
-    fn answer_facts(&self, line: &mut Line<'_>) {
-        let answer = &self.answer;
-        line.number("request_bytes", self.sent.bytes());
-        line.number("response_bytes", answer.bytes);
-        let facts = answer.meter.as_ref().map(Meter::facts).unwrap_or_default();
-        if facts.error {
-            line.word("provider_error", "yes");
-        }
-        if let Some(model) = facts.model
-            && Some(model) != self.question.model_sent.as_deref()
-        {
-            line.text("model_answered", clipped(model));
-        }
-        if let Some(tier) = facts.service_tier
-            && !matches!(tier, "default" | "standard")
-        {
-            line.text("service_tier", clipped(tier));
-        }
-        answer.place.tell(line);
-        for (name, at) in [
-            ("left_us", answer.left_at),
-            ("head_us", answer.head_at),
-            ("first_us", answer.first_at),
-        ] {
-            if let Some(at) = at {
-                line.number(name, micros(at.since(self.spine.started())));
-            }
         }
     }
 }

@@ -334,6 +334,7 @@ async fn a_sockets_file_has_its_mode_and_goes_away() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn a_header_is_believed_from_those_only_who_may_speak_for_the_tenant_it_names() {
     let mut scene = Scene::open(
         r#""unix:@/gateway.sock?tenant=acme""#,

@@ -59,7 +59,7 @@ async fn streaming(stage: &Stage) -> (Caller, Peer) {
 
 #[tokio::test]
 async fn leave_to_send_a_body_is_given_only_to_what_is_let_in_so_far() {
-    let policy = "limits.requests = \"1/h\"\npolicy = \"p\"\n[policies.p]\nbody = \"1KiB\"\nendpoints.allow = [\"chat-completions\"]";
+    let policy = "limits.requests = \"3/h\"\npolicy = \"p\"\n[policies.p]\nbody = \"1KiB\"\nendpoints.allow = [\"chat-completions\"]";
     let mut stage = Stage::open(policy).await;
     // What is refused for its head is never asked for its body, and the connection is not left waiting for it.
     for (path, length, status, code) in [

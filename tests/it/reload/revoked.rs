@@ -1,6 +1,7 @@
 //! A tenant is taken out while it has something under way: by its policy that comes to its end, or is ended, and nobody
 //! else's is.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::PATH;
@@ -16,7 +17,10 @@ fn text(upstream: &Upstream, tenants: &[(&str, &str)]) -> String {
     );
     for (tenant, policy) in tenants {
         let key = hash_of(&format!("key-{tenant}"));
-        text += &format!("[tenants.{tenant}]\npolicy = \"{policy}\"\nkeys = [\"{key}\"]\n");
+        let _ = write!(
+            text,
+            "[tenants.{tenant}]\npolicy = \"{policy}\"\nkeys = [\"{key}\"]\n"
+        );
     }
     text
 }
