@@ -42,6 +42,8 @@ pub(super) enum Verb {
     Simulate(Simulate),
     /// Talk to a running sidecar
     Ctl(Ctl),
+    /// Make what packages hold: manual pages, shell completions, the configuration's schema
+    Generate(Generate),
 }
 
 /// Which configuration, shared by most verbs.
@@ -163,6 +165,30 @@ pub(super) enum KeysVerb {
     New,
     /// Print the hash of a key read from standard input
     Hash,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Generate {
+    #[command(subcommand)]
+    pub(super) verb: GenerateVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GenerateVerb {
+    /// Print the manual page, or write those of all verbs into a directory
+    Man {
+        /// Where to write them
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the JSON schema of the configuration
+    Schema,
 }
 
 #[derive(Args, Debug)]

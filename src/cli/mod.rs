@@ -4,6 +4,7 @@
 mod args;
 mod ctl;
 mod explain;
+mod generate;
 mod providers;
 mod told;
 mod topic;
@@ -19,6 +20,11 @@ use crate::app::Error;
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if generate::asks_version(&words) {
+        verbs::say(&generate::version());
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(asked) => return unparsed(&asked),
@@ -31,6 +37,7 @@ pub fn main() -> ExitCode {
         Verb::Keys(keys) => verbs::keys(&keys),
         Verb::Simulate(simulate) => verbs::simulate(&simulate),
         Verb::Ctl(control) => ctl::ctl(&control),
+        Verb::Generate(generate) => generate::generate(&generate),
     };
     outcome.unwrap_or_else(|error| {
         verbs::complain(&error.to_string());

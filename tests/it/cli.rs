@@ -68,6 +68,11 @@ fn discovery() {
     replay("discovery.md");
 }
 
+#[test]
+fn what_packages_are_made_of() {
+    replay("generate.md");
+}
+
 const ANYWHERE: &str = "[listen]\nproxy = \"127.0.0.1:0\"\ntelemetry = \"127.0.0.1:0\"\n";
 
 #[test]
