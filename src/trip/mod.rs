@@ -16,6 +16,7 @@ mod stop;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -236,8 +237,12 @@ async fn trip(
     };
     run.aims(&asking.target);
     let (account, order) = (Arc::clone(run.account()), run.order());
-    let work = stages(&mut run, &account, asking, body);
-    match unless_cut(ground, (&account, order), work).await {
+    let outcome = {
+        // Pinned where it is made: it is some two KiB, which would be moved twice.
+        let work = std::pin::pin!(stages(&mut run, &account, asking, body));
+        unless_cut(ground, (&account, order), work).await
+    };
+    match outcome {
         Ok(answer) => respond::answer(run, answer),
         Err(stop) => respond::stop(run, stop.seen_by(door)),
     }
@@ -268,13 +273,13 @@ async fn stages(
     forward::forward(run, allowed, admitted, route).await
 }
 
-/// The deadline of the shutdown, or an operator's order about the tenant, also ends what has no answer yet: what waits for a body, a place or an upstream.
+/// The deadline of the shutdown, or an operator's order about the tenant, also ends what has no answer yet: what waits for
+/// a body, a place or an upstream.
 async fn unless_cut<T>(
     ground: &Ground,
     (account, order): (&Account, Order),
-    work: impl Future<Output = Result<T, Stop>>,
+    mut work: Pin<&mut impl Future<Output = Result<T, Stop>>>,
 ) -> Result<T, Stop> {
-    let mut work = std::pin::pin!(work);
     poll_fn(|cx| {
         if ground.shutdown.is_cutting() {
             return Poll::Ready(Err(Stop::Drained));

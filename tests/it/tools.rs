@@ -247,6 +247,29 @@ async fn load_tools_starve_nobody() {
             );
         }
     }
+    let http2 = [
+        "-n",
+        "600",
+        "-c",
+        "8",
+        "-m",
+        "10",
+        "-d",
+        body,
+        "-H",
+        bad,
+        "-H",
+        "content-type: application/json",
+        &url,
+    ];
+    if let Some(output) = tool("h2load", &http2).await {
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.contains("600 succeeded, 0 failed, 0 errored, 0 timeout")
+                && said.contains("status codes: 600 2xx"),
+            "{said}"
+        );
+    }
     good.end(3).await;
     pair.at_rest().await;
     let page = pair.metrics().await;
