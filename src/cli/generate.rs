@@ -85,9 +85,8 @@ pub(super) fn version() -> String {
     let parts = [
         ("version", Some(env!("CARGO_PKG_VERSION"))),
         ("commit", option_env!("OUTRIGGER_COMMIT")),
-        ("target", option_env!("OUTRIGGER_TARGET")),
-        ("profile", option_env!("OUTRIGGER_PROFILE")),
-        ("rustc", option_env!("OUTRIGGER_RUSTC")),
+        ("arch", Some(std::env::consts::ARCH)),
+        ("os", Some(std::env::consts::OS)),
         ("minimum_rust", Some(env!("CARGO_PKG_RUST_VERSION"))),
         ("license", Some(env!("CARGO_PKG_LICENSE"))),
     ];

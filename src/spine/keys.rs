@@ -28,14 +28,6 @@ pub struct PoolKey {
     origin: Arc<UpstreamOrigin>,
 }
 
-impl PoolKey {
-    /// Whether it was made of the same parts, which is quicker to see than whether they are equal. Keys of two
-    /// snapshots can be equal without being the same.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.tenant.is_same(&other.tenant) && Arc::ptr_eq(&self.origin, &other.origin)
-    }
-}
-
 /// By tenant alone, which tells nearly all keys apart; equality looks at both.
 impl std::hash::Hash for PoolKey {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {

@@ -6,7 +6,6 @@ mod answer;
 mod body;
 mod connect;
 mod fault;
-mod front;
 mod http2;
 mod pool;
 mod shelf;

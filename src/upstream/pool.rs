@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 
-use super::front::Front;
 use super::http2::Session;
 use super::shelf::{Idle, Shared, Shelf};
 use super::{Alarm, RequestBody};
@@ -17,9 +16,7 @@ use crate::units::Clock;
 
 /// The connections that may be used again.
 pub struct Pool {
-    front: Front,
     shelf: Mutex<Shelf>,
-    /// How many idle connections the shelf holds at most; the front has room for the rest.
     cap: usize,
     clock: Arc<dyn Clock>,
     meters: Arc<Registry>,
@@ -131,10 +128,8 @@ impl Drop for Seat {
 
 impl Pool {
     pub(super) fn new(cap: usize, clock: Arc<dyn Clock>, meters: Arc<Registry>) -> Arc<Self> {
-        let front = Front::new(cap);
         Arc::new(Self {
-            cap: cap - front.room(),
-            front,
+            cap,
             shelf: Mutex::default(),
             clock,
             meters,
@@ -148,9 +143,6 @@ impl Pool {
         key: &PoolKey,
         shunned: Option<&Arc<Session>>,
     ) -> Option<Line> {
-        if let Some((key, idle)) = self.front.take(key) {
-            return Some(Line::again(key, idle));
-        }
         let (found, seat) = self.change(|shelf| {
             let found = shelf.take(key);
             let seat = if found.is_none() {
@@ -163,9 +155,7 @@ impl Pool {
         if let Some(session) = seat {
             return Some(self.seated(session, key));
         }
-        let found = found.map(|idle| (key.clone(), idle));
-        let (key, idle) = found.or_else(|| self.front.steal(key))?;
-        Some(Line::again(key, idle))
+        Some(Line::again(key.clone(), found?))
     }
 
     fn seated(self: &Arc<Self>, session: Arc<Session>, key: &PoolKey) -> Line {
@@ -223,9 +213,6 @@ impl Pool {
     }
 
     fn put(&self, key: PoolKey, idle: Idle) {
-        let Some((key, idle)) = self.front.put(key, idle) else {
-            return;
-        };
         let evicted = self.change(|shelf| {
             let evicted = if shelf.count() >= self.cap {
                 shelf.evict()
@@ -243,10 +230,7 @@ impl Pool {
     /// Closes what has been idle for too long, or was closed by the other side. Called every second or so.
     pub fn sweep(&self) {
         let now = self.clock.boot();
-        let gone = (
-            self.front.expire(now),
-            self.change(|shelf| shelf.expire(now)),
-        );
+        let gone = self.change(|shelf| shelf.expire(now));
         drop(gone);
     }
 
@@ -262,7 +246,7 @@ impl Pool {
 
     /// How many connections are idle.
     pub fn idle(&self) -> usize {
-        self.front.count() + self.change(|shelf| shelf.count())
+        self.change(|shelf| shelf.count())
     }
 }
 
