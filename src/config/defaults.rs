@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    Credentials, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff,
-    OnRevoke, OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust,
+    BudgetScope, Credentials, HoldFor, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel,
+    OnMismatch, OnOff, OnRevoke, OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp,
+    StreamUsage, Trust,
 };
 use crate::units::Dialect;
 
@@ -100,6 +101,14 @@ pub const POLICY: &str = "standard";
 pub const QUEUE: u32 = 100;
 /// `limits.queue_wait`.
 pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// `budgets.*.zone`.
+pub const BUDGET_ZONE: &str = "UTC";
+/// `budgets.*.month_day`.
+pub const BUDGET_MONTH_DAY: u32 = 1;
+/// `budgets.*.scope`.
+pub const BUDGET_SCOPE: BudgetScope = BudgetScope::Tenant;
+/// `policies.*.hold`.
+pub const HOLD: HoldFor = HoldFor::Auto;
 /// `memory.buffers`: one part in so many of the memory that the process may use, but at least and at most so much.
 pub const BUFFERS_PART: u64 = 4;
 /// See [`BUFFERS_PART`].

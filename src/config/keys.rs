@@ -79,6 +79,8 @@ pub enum Kind {
 /// The grammar of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
+    /// A decimal number and `USD`.
+    Amount,
     /// `uid:` or `gid:` and a number.
     Caller,
     /// A pattern with `*`.
@@ -103,6 +105,10 @@ pub enum Grammar {
     Tenant,
     /// An upstream's name.
     Upstream,
+    /// How long a budget lasts.
+    Window,
+    /// A time zone's name.
+    Zone,
 }
 
 /// What holds when a key is not written.

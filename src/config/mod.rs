@@ -8,6 +8,7 @@ mod fill;
 pub mod keys;
 mod load;
 mod mask;
+pub mod money;
 mod node;
 mod parse;
 pub mod problem;

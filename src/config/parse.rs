@@ -23,7 +23,7 @@ pub(super) struct Flaw {
     pub(super) hint: &'static str,
 }
 
-const fn flaw(expected: &'static str, hint: &'static str) -> Flaw {
+pub(super) const fn flaw(expected: &'static str, hint: &'static str) -> Flaw {
     Flaw {
         code: OutCode::InvalidValue,
         expected,

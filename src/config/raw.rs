@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
-use crate::units::{Dialect, Endpoint, Secret, TenantId, UpstreamName};
+use crate::units::{Dialect, Endpoint, NanoUsd, Secret, TenantId, UpstreamName};
 
 use super::defaults;
+use super::money::{BudgetName, BudgetWindow, ZoneName};
 use super::site::{Site, Sited};
 use super::values::{
-    AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission,
-    PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
-    TenantHeader, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName, HttpVersion,
+    KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
+    Pem, Permission, PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp,
+    StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -182,6 +183,10 @@ pub struct Policy {
     pub body_pause: Option<Sited<Duration>>,
     /// `limits.*`, for each tenant by itself.
     pub limits: Limits,
+    /// What calls hold of budgets.
+    pub hold: Option<Sited<HoldFor>>,
+    /// `budgets.*`, for each tenant by itself.
+    pub budgets: Vec<Budget>,
 }
 
 /// `policies.NAME.models`: rules about the model asked for.
@@ -231,6 +236,23 @@ pub struct Limits {
     pub queue_wait: Option<Sited<Duration>>,
 }
 
+/// `budgets.NAME`, of a policy or of one tenant.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Its name.
+    pub name: Sited<BudgetName>,
+    /// How much there is in a window.
+    pub amount: Sited<NanoUsd>,
+    /// The window.
+    pub per: Sited<BudgetWindow>,
+    /// By whose clocks.
+    pub zone: Option<Sited<ZoneName>>,
+    /// The day a month begins.
+    pub month_day: Option<Sited<u32>>,
+    /// Whose it is.
+    pub scope: Option<Sited<BudgetScope>>,
+}
+
 /// `[tenants.ID]`.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -248,6 +270,8 @@ pub struct Tenant {
     pub credentials: Option<Sited<Vec<OwnCredential>>>,
     /// Its own limits, over the policy's.
     pub limits: Limits,
+    /// Its own budgets, beside the policy's; one of the same name takes its place.
+    pub budgets: Vec<Budget>,
 }
 
 /// `[memory]`: what may be held at once.
@@ -355,6 +379,7 @@ defaulted!(Policy {
     geo_mismatch: OnMismatch = GEO_MISMATCH;
     stream_usage: StreamUsage = STREAM_USAGE;
     on_revoke: OnRevoke = ON_REVOKE;
+    hold: HoldFor = HOLD;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;
     body_pause: Duration = BODY_PAUSE;

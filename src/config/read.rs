@@ -7,11 +7,12 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::mask;
+use super::money;
 use super::parse;
 use super::problem::{OutCode, Problem};
 use super::raw::{
-    Admin, AdminToken, Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models, Policy, Pool,
-    Raw, Reload, Tenant, Upstream,
+    Admin, AdminToken, Budget, Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models,
+    Policy, Pool, Raw, Reload, Tenant, Upstream,
 };
 use super::section::{Context, Section};
 use super::site::{Site, Sited};
@@ -256,6 +257,7 @@ fn policy(
         .sub(context, "models")
         .map(|models| self::models(context, &models));
     let limits = limits(context, section);
+    let budgets = budgets(context, section);
     let mut allow = |name| section.sub(context, name);
     let (regions, endpoints) = (allow("regions"), allow("endpoints"));
     let (hosted_tools, upstreams) = (allow("hosted_tools"), allow("upstreams"));
@@ -285,6 +287,8 @@ fn policy(
         body_timeout: section.get(context, "body_timeout"),
         body_pause: section.get(context, "body_pause"),
         limits,
+        hold: section.get(context, "hold"),
+        budgets,
     };
     name.map(|_| policy)
 }
@@ -316,6 +320,36 @@ fn limits(context: &mut Context<'_>, section: &Section<'_>) -> Limits {
     }
 }
 
+fn budgets(context: &mut Context<'_>, section: &Section<'_>) -> Vec<Budget> {
+    let Some(section) = section.sub(context, "budgets") else {
+        return Vec::new();
+    };
+    let named = section.named(context);
+    let read = named.into_iter().filter_map(|(name, section)| {
+        let known = money::budget_name(&name.value);
+        if let Err(flaw) = known {
+            let message = format!("`{}` cannot name a budget", name.value.escape_debug());
+            context.report(Problem::error(OutCode::BadName, name.site, message).hint(flaw.hint));
+        }
+        let (amount, per) = (
+            section.require(context, "amount"),
+            section.require(context, "per"),
+        );
+        let zone = section.get(context, "zone");
+        let month_day = section.get(context, "month_day");
+        let scope = section.get(context, "scope");
+        Some(Budget {
+            name: Sited::new(known.ok()?, name.site),
+            amount: amount?,
+            per: per?,
+            zone,
+            month_day,
+            scope,
+        })
+    });
+    read.collect()
+}
+
 fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &mut Names) {
     let Some(section) = top.sub(context, "tenants") else {
         return;
@@ -329,6 +363,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
         let vouches = section.get(context, "vouches");
         let credentials = section.get(context, "credentials");
         let limits = limits(context, &section);
+        let budgets = budgets(context, &section);
         raw.tenants.extend(id.map(|id| Tenant {
             id,
             policy,
@@ -337,6 +372,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
             vouches,
             credentials,
             limits,
+            budgets,
         }));
     }
 }

@@ -52,7 +52,17 @@ const TABLES: &[(&str, &str, &str)] = &[
         "policies.standard",
         "what the tenants that use it may do",
     ),
+    (
+        "policies.*.budgets.*",
+        "policies.standard.budgets.daily",
+        "money that each tenant of the policy may spend; `daily` is any name",
+    ),
     ("tenants.*", "tenants.acme", "whose work it is"),
+    (
+        "tenants.*.budgets.*",
+        "tenants.acme.budgets.daily",
+        "money that this tenant may spend; one of the same name takes the policy's place",
+    ),
     ("memory", "memory", "what may be held at once"),
     ("pool", "pool", "connections to upstreams"),
     ("log", "log", "what is written to standard error"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::keys::{self, Key, Kind};
+use super::money::{self, BudgetWindow, ZoneName};
 use super::node::Node;
 use super::parse::{self, Flaw};
 use super::problem::OutCode;
@@ -13,12 +14,12 @@ use super::settings;
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AdminAddress, AnyOr, CallerId, Credentials, Glob, HostName, HttpVersion, KeyHash, KeyHeader,
-    ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission,
-    PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
-    TenantHeader, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName, HttpVersion,
+    KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
+    Pem, Permission, PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp,
+    StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
-use crate::units::{Dialect, Endpoint, IdError, Secret, TenantId, UpstreamName};
+use crate::units::{Dialect, Endpoint, IdError, NanoUsd, Secret, TenantId, UpstreamName};
 
 /// A type a setting can have.
 pub(super) trait Setting: Sized {
@@ -238,6 +239,9 @@ macro_rules! parsed {
 
 parsed! {
     AdminAddress: parse::admin_address;
+    BudgetWindow: money::window;
+    NanoUsd: money::amount;
+    ZoneName: money::zone;
     CallerId: parse::caller;
     Glob: parse::glob;
     HostName: parse::host;
@@ -322,7 +326,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(Credentials HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
+worded!(BudgetScope Credentials HoldFor HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

@@ -198,7 +198,7 @@ fn one_line_form_names_place_code_and_hint() {
 #[test]
 fn all_problems_come_at_once_and_in_order() {
     let loaded = read(
-        "[listen]\nhead_timeout = 5\nproxy = \"x\"\n[tenants.acme]\nbudgets = 1\nlimits.requests = \"1/d\"\n[nope]\n[log]\nformat = \"xml\"\n",
+        "[listen]\nhead_timeout = 5\nproxy = \"x\"\n[tenants.acme]\nrevenue = 1\nlimits.requests = \"1/d\"\n[nope]\n[log]\nformat = \"xml\"\n",
     );
     let lines: Vec<_> = loaded
         .problems
@@ -709,7 +709,8 @@ fn the_reference_without_its_signs_has_every_key() {
             .replace("policies.*", "policies.standard");
         let path = path
             .replace("tenants.*", "tenants.acme")
-            .replace("tokens.*", "tokens.ops");
+            .replace("tokens.*", "tokens.ops")
+            .replace("budgets.*", "budgets.daily");
         let mut at = Some(&toml::Value::Table(table.clone())).cloned();
         for segment in path.split('.') {
             at = at.and_then(|value| value.get(segment).cloned());

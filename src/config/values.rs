@@ -54,6 +54,26 @@ words! {
         /// The provider's own field (`safety_identifier`, `metadata.user_id`), hashed.
         Provider "provider",
     }
+    /// Whose a budget is (`budgets.*.scope`).
+    BudgetScope {
+        /// The tenant's.
+        Tenant "tenant",
+        /// One for each agent (`outrigger-agent`).
+        Agent "agent",
+        /// One for each session (`outrigger-session`).
+        Session "session",
+        /// One for each user (`outrigger-user`).
+        User "user",
+    }
+    /// How much is held of budgets for a call that may cost something (`hold`).
+    HoldFor {
+        /// `extend` for streams, `full` for the rest.
+        Auto "auto",
+        /// What it is likely to cost; more while its answer streams.
+        Extend "extend",
+        /// The most it can cost.
+        Full "full",
+    }
     /// What an upstream may learn (`upstreams.*.trust`).
     Trust {
         /// Somebody else's: no trace headers.

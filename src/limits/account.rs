@@ -1,17 +1,18 @@
 //! One tenant's account: the public face of the ledger, shared by all requests of the tenant and kept across reloads.
 //! Must never wake a waiter, or drop its waker, while it holds the lock: either may run foreign code.
 
+use super::budget::{BudgetState, Who};
 use super::buffers::{Buffers, Full, Lease, Shelf};
 use super::gauge::Gauge;
 use super::hold::Hold;
-use super::ledger::{Ask, Ledger, Levels};
+use super::ledger::{Ledger, Levels, Short, Want};
 use super::order::{Order, Orders};
 use super::queue::Ticket;
-use super::refusal::{Denied, Refused};
+use super::refusal::Refused;
 use super::seat::{Seat, Seats};
 use super::spec::{Limit, LimitSpec};
 use super::sync::Mutex;
-use crate::units::Boot;
+use crate::units::{Boot, NanoUsd, Wall, WindowId};
 use std::sync::Arc;
 
 /// What one tenant has left. One lock; every call is all or nothing.
@@ -46,11 +47,14 @@ impl Account {
         })
     }
 
-    /// Before the body is read: would a request of at least one of everything that `ask` uses be refused, because it
-    /// neither fits nor may wait? Takes nothing.
-    pub fn glance(&self, now: Boot, ask: Ask) -> Result<(), Refused> {
-        let least = ask.amounts().map(|amount| amount.min(1));
+    /// Before the body is read: would a request of at least one of everything that it uses be refused, because it
+    /// neither fits nor may wait, or because a budget is used up? Takes nothing.
+    pub fn glance(&self, now: Boot, want: &Want<'_>) -> Result<(), Refused> {
+        let least = want.ask.amounts().map(|amount| amount.min(1));
         let mut ledger = self.ledger.lock();
+        if let Some(broke) = ledger.broke(want.claim.as_ref()) {
+            return Err(Refused::Broke(broke));
+        }
         let Some(shortage) = ledger.shortage_behind_others(now, &least) else {
             return Ok(());
         };
@@ -58,24 +62,44 @@ impl Account {
     }
 
     /// Takes all that is asked, or nothing. Refuses while others wait: nobody overtakes the queue.
-    pub fn reserve(self: &Arc<Self>, now: Boot, ask: Ask) -> Result<Hold, Denied> {
-        let taken = self.ledger.lock().take(now, &ask.amounts());
+    #[expect(
+        single_use_lifetimes,
+        reason = "an anonymous one in `impl Trait` is not stable"
+    )]
+    pub fn reserve<'a>(
+        self: &Arc<Self>,
+        now: Boot,
+        want: impl Into<Want<'a>>,
+    ) -> Result<Hold, Refused> {
+        let taken = self.ledger.lock().take(now, &want.into());
         taken
-            .map(|held| Hold::new(Arc::clone(self), held))
-            .map_err(|shortage| shortage.denied)
+            .map(|taken| Hold::new(Arc::clone(self), taken))
+            .map_err(|short| match short {
+                Short::Room(shortage) => Refused::Denied(shortage.denied),
+                Short::Money(broke) => Refused::Broke(broke),
+            })
     }
 
     /// As `reserve`, but what does not fit takes a place in the queue, if there is one and the wait is not known to
     /// be too long. If it fits, it is taken here, and the ticket's first poll yields it.
-    pub fn enqueue(self: &Arc<Self>, now: Boot, ask: Ask) -> Result<Ticket, Refused> {
-        let want = ask.amounts();
+    #[expect(
+        single_use_lifetimes,
+        reason = "an anonymous one in `impl Trait` is not stable"
+    )]
+    pub fn enqueue<'a>(
+        self: &Arc<Self>,
+        now: Boot,
+        want: impl Into<Want<'a>>,
+    ) -> Result<Ticket, Refused> {
+        let want = want.into();
         let mut ledger = self.ledger.lock();
         let shortage = match ledger.take(now, &want) {
-            Ok(held) => {
+            Ok(taken) => {
                 drop(ledger);
-                return Ok(Ticket::granted(Hold::new(Arc::clone(self), held), now));
+                return Ok(Ticket::granted(Hold::new(Arc::clone(self), taken), now));
             }
-            Err(shortage) => shortage,
+            Err(Short::Room(shortage)) => shortage,
+            Err(Short::Money(broke)) => return Err(Refused::Broke(broke)),
         };
         ledger.may_wait(&shortage)?;
         let (id, wake_at) = ledger.join(now, &want, &shortage);
@@ -98,6 +122,40 @@ impl Account {
     /// What is left, for the response headers.
     pub fn levels(&self, now: Boot) -> Levels {
         self.ledger.lock().levels(now)
+    }
+
+    /// The least that is left of any budget; `None` where there is none.
+    pub fn left(&self, at: Wall, who: Who<'_>) -> Option<NanoUsd> {
+        let mut ledger = self.ledger.lock();
+        if ledger.budgets.is_empty() {
+            return None;
+        }
+        ledger.budgets.left(at, who)
+    }
+
+    /// Whether anything is budgeted.
+    pub fn has_budgets(&self) -> bool {
+        !self.ledger.lock().budgets.is_empty()
+    }
+
+    /// The budgets as they stand.
+    pub fn budgets(&self, at: Wall) -> Vec<BudgetState> {
+        self.ledger.lock().budgets.states(at)
+    }
+
+    /// Adds to what a budget has in its window of now; false if there is no such budget.
+    pub fn top_up(&self, budget: &str, of: &str, amount: NanoUsd, at: Wall) -> bool {
+        self.ledger.lock().budgets.top_up(budget, of, amount, at)
+    }
+
+    /// From now on nothing can be spent of a budget, or again; false if there is no such budget.
+    pub fn freeze(&self, budget: &str, frozen: bool) -> bool {
+        self.ledger.lock().budgets.freeze(budget, frozen)
+    }
+
+    /// What an earlier process spent, by its record.
+    pub fn remember(&self, window: WindowId, spent: NanoUsd) {
+        self.ledger.lock().budgets.remember(window, spent);
     }
 
     /// The holds that are alive: requests in progress, whether streams are limited or not.

@@ -3,8 +3,9 @@
 //! Must never outlive its slot, and must give back on every path, panic included.
 
 use super::account::Account;
-use super::ledger::{Amounts, Ask};
-use crate::units::Boot;
+use super::budget::{Broke, Crossing, Held};
+use super::ledger::{Ask, Taken};
+use crate::units::{Boot, NanoUsd, Wall};
 use std::sync::Arc;
 
 /// What one request holds of its tenant's limits. Dropped, it frees the slot; tokens that were never settled go back,
@@ -13,34 +14,49 @@ use std::sync::Arc;
 #[must_use = "a dropped hold gives back the slot and the tokens"]
 pub struct Hold {
     account: Arc<Account>,
-    held: Amounts,
+    taken: Taken,
     settled: bool,
 }
 
 impl Hold {
-    pub(super) fn new(account: Arc<Account>, held: Amounts) -> Self {
+    pub(super) fn new(account: Arc<Account>, taken: Taken) -> Self {
         Self {
             account,
-            held,
+            taken,
             settled: false,
         }
     }
 
-    /// Replaces the estimate by the tokens that were used: a surplus goes back, a shortfall becomes debt. The first
-    /// call counts, later ones do nothing. The slot stays taken.
-    pub fn settle(&mut self, now: Boot, input: u64, output: u64) {
+    /// Replaces the estimate by the tokens that were used, and by what they cost: a surplus goes back, a shortfall
+    /// becomes debt. The first call counts, later ones do nothing. The slot stays taken. Says which thresholds of
+    /// budgets that has passed.
+    pub fn settle(&mut self, now: Boot, input: u64, output: u64, cost: NanoUsd) -> Vec<Crossing> {
         if std::mem::replace(&mut self.settled, true) {
-            return;
+            return Vec::new();
         }
         let used = Ask { input, output }.amounts();
-        let next = self
-            .account
-            .ledger
-            .lock()
-            .settle(now, &mut self.held, &used);
+        let mut ledger = self.account.ledger.lock();
+        let (next, crossings) = ledger.settle(now, &mut self.taken, &used, cost);
+        drop(ledger);
         if let Some(next) = next {
             next.wake();
         }
+        crossings
+    }
+
+    /// What it holds of the tenant's budgets: one line for each, and another where it went on into the next window.
+    pub fn held(&self) -> impl Iterator<Item = Held> {
+        self.taken.shares.iter().map(|share| share.held)
+    }
+
+    /// Holds more of all budgets it holds something of, or says which has too little left.
+    pub fn extend(&mut self, more: NanoUsd, at: Wall) -> Result<(), Box<Broke>> {
+        if self.settled || self.taken.shares.is_empty() {
+            return Ok(());
+        }
+        let mut ledger = self.account.ledger.lock();
+        let extended = ledger.budgets.extend(&mut self.taken.shares, more, at);
+        extended.map_err(Box::new)
     }
 
     /// Whose it is.
@@ -51,7 +67,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let next = self.account.ledger.lock().give_back(&self.held);
+        let next = self.account.ledger.lock().give_back(&self.taken);
         if let Some(next) = next {
             next.wake();
         }

@@ -1,11 +1,12 @@
 //! The state behind an account's lock: the list of gauges and the queue. Every step here runs under that lock.
 //! Must never wake a waker or drop one (wakers are handed out), and never leave a refusal half taken.
 
+use super::budget::{Broke, Budgets, Claim, Crossing, Share};
 use super::gauge::{Gauge, Level, Wait};
 use super::queue::{Left, Queue, Waiter};
 use super::refusal::{Denied, Refused};
 use super::spec::{Dimension, Fate, LimitSpec};
-use crate::units::Boot;
+use crate::units::{Boot, NanoUsd};
 use std::task::Waker;
 
 /// What a request is expected to use.
@@ -15,6 +16,28 @@ pub struct Ask {
     pub input: u64,
     /// Output tokens: the cap that was asked for, or the one that was put in.
     pub output: u64,
+}
+
+/// All that a request asks for: of the rates, and of the tenant's budgets, if it can cost anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want<'a> {
+    /// Of the rates.
+    pub ask: Ask,
+    /// Of the budgets; `None` for what is free.
+    pub claim: Option<Claim<'a>>,
+}
+
+impl From<Ask> for Want<'_> {
+    fn from(ask: Ask) -> Self {
+        Self { ask, claim: None }
+    }
+}
+
+/// What one request got.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) amounts: Amounts,
+    pub(super) shares: Vec<Share>,
 }
 
 /// An amount for every dimension, in the order of [`Dimension::ALL`].
@@ -40,18 +63,26 @@ pub(super) struct Shortage {
     pub(super) nanos: u64,
 }
 
+/// What something does not fit into.
+#[derive(Debug)]
+pub(super) enum Short {
+    Room(Shortage),
+    Money(Box<Broke>),
+}
+
 /// How a poll of the queue ended.
 #[derive(Debug)]
 pub(super) enum Step {
-    Granted(Amounts, Left),
+    Granted(Taken, Left),
     Waits(Boot),
-    TimedOut(Denied, Left),
+    Refused(Refused, Left),
 }
 
 #[derive(Debug)]
 pub(super) struct Ledger {
     gauges: [Gauge; Dimension::COUNT],
     queue: Queue,
+    pub(super) budgets: Budgets,
 }
 
 impl Ledger {
@@ -61,6 +92,7 @@ impl Ledger {
         let mut ledger = Self {
             gauges,
             queue: Queue::default(),
+            budgets: Budgets::default(),
         };
         ledger.resize(spec, now);
         ledger
@@ -71,15 +103,28 @@ impl Ledger {
             gauge.resize(spec.limit(dimension), now);
         }
         self.queue.resize(spec);
+        self.budgets.resize(&spec.budgets);
         self.queue.call_head()
     }
 
     /// Takes all of it or nothing; nothing while others wait.
-    pub(super) fn take(&mut self, now: Boot, want: &Amounts) -> Result<Amounts, Shortage> {
-        match self.shortage_behind_others(now, want) {
-            Some(shortage) => Err(shortage),
-            None => Ok(self.take_all(want)),
+    pub(super) fn take(&mut self, now: Boot, want: &Want<'_>) -> Result<Taken, Short> {
+        if let Some(broke) = self.broke(want.claim.as_ref()) {
+            return Err(Short::Money(broke));
         }
+        let amounts = want.ask.amounts();
+        match self.shortage_behind_others(now, &amounts) {
+            Some(shortage) => Err(Short::Room(shortage)),
+            None => Ok(self.take_all(&amounts, want.claim.as_ref())),
+        }
+    }
+
+    /// The budget that has too little left for a claim.
+    pub(super) fn broke(&mut self, claim: Option<&Claim<'_>>) -> Option<Box<Broke>> {
+        if self.budgets.is_empty() {
+            return None;
+        }
+        self.budgets.lacks(claim?).map(Box::new)
     }
 
     /// Takes one request and nothing else, if there is one.
@@ -102,10 +147,10 @@ impl Ledger {
     }
 
     /// Joins the queue at its end; says under which number and when to look again at the latest.
-    pub(super) fn join(&mut self, now: Boot, want: &Amounts, shortage: &Shortage) -> (u64, Boot) {
+    pub(super) fn join(&mut self, now: Boot, want: &Want<'_>, shortage: &Shortage) -> (u64, Boot) {
         let deadline = later(now, self.queue.patience);
         let is_head = self.queue.head().is_none();
-        let id = self.queue.push(*want, deadline, shortage.denied);
+        let id = self.queue.push(want, deadline, shortage.denied);
         (
             id,
             if is_head {
@@ -129,12 +174,19 @@ impl Ledger {
         let is_head = self.queue.head().is_some_and(|head| head.id == id);
         let shortage = self.shortage(now, &want);
         if is_head && shortage.is_none() {
-            let left = self.queue.leave(id)?;
-            return Some(Step::Granted(self.take_all(&want), left));
+            let (left, claim) = self.queue.leave_with_claim(id)?;
+            let claim = claim.as_ref().map(|claim| claim.as_claim());
+            return Some(match self.broke(claim.as_ref()) {
+                Some(broke) => Step::Refused(Refused::Broke(broke), left),
+                None => Step::Granted(self.take_all(&want, claim.as_ref()), left),
+            });
         }
         let denied = shortage.map_or(last_denied, |shortage| shortage.denied);
         if now >= deadline {
-            return Some(Step::TimedOut(denied, self.queue.leave(id)?));
+            return Some(Step::Refused(
+                Refused::TimedOut(denied),
+                self.queue.leave(id)?,
+            ));
         }
         let waiter = self.queue.find(id)?;
         waiter.denied = denied;
@@ -151,13 +203,18 @@ impl Ledger {
         self.queue.leave(id)
     }
 
-    /// Replaces the estimate in `held` by what was used, and forgets it. The head is called if something came back.
+    /// Replaces the estimate in `taken` by what was used, and forgets it. The head is called if something came back.
     pub(super) fn settle(
         &mut self,
         now: Boot,
-        held: &mut Amounts,
+        taken: &mut Taken,
         used: &Amounts,
-    ) -> Option<Waker> {
+        cost: NanoUsd,
+    ) -> (Option<Waker>, Vec<Crossing>) {
+        let crossings = self
+            .budgets
+            .settle(&std::mem::take(&mut taken.shares), cost);
+        let held = &mut taken.amounts;
         let mut came_back = false;
         for (index, dimension) in Dimension::ALL.into_iter().enumerate() {
             if dimension.fate() == Fate::Settled {
@@ -166,15 +223,18 @@ impl Ledger {
                 held[index] = 0;
             }
         }
-        if came_back {
+        let head = if came_back {
             self.queue.call_head()
         } else {
             None
-        }
+        };
+        (head, crossings)
     }
 
     /// The request is over: what was lent, and what was held and never settled, comes back.
-    pub(super) fn give_back(&mut self, held: &Amounts) -> Option<Waker> {
+    pub(super) fn give_back(&mut self, taken: &Taken) -> Option<Waker> {
+        self.budgets.release(&taken.shares);
+        let held = &taken.amounts;
         for (index, dimension) in Dimension::ALL.into_iter().enumerate() {
             match dimension.fate() {
                 Fate::Spent => {}
@@ -243,12 +303,16 @@ impl Ledger {
         worst.map(|worst| Shortage { nanos, ..worst })
     }
 
-    fn take_all(&mut self, want: &Amounts) -> Amounts {
-        let mut held = [0; Dimension::COUNT];
+    fn take_all(&mut self, want: &Amounts, claim: Option<&Claim<'_>>) -> Taken {
+        let mut amounts = [0; Dimension::COUNT];
         for (index, gauge) in self.gauges.iter_mut().enumerate() {
-            held[index] = gauge.take(want[index]);
+            amounts[index] = gauge.take(want[index]);
         }
-        held
+        let shares = match claim {
+            Some(claim) if !self.budgets.is_empty() => self.budgets.take(claim),
+            Some(_) | None => Vec::new(),
+        };
+        Taken { amounts, shares }
     }
 }
 

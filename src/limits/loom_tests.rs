@@ -2,7 +2,7 @@
 //! shows as a deadlock, which loom reports. Run with `RUSTFLAGS="--cfg loom" cargo test --release loom_`.
 
 use super::*;
-use crate::units::Boot;
+use crate::units::{Boot, NanoUsd};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, Thread};
 use std::sync::Arc;
@@ -118,7 +118,7 @@ fn loom_a_settlement_reaches_who_is_about_to_wait() {
             .unwrap();
         let other = Arc::clone(&account);
         let waiter = thread::spawn(move || drop(wait(other.enqueue(NOW, ASK).unwrap())));
-        hold.settle(NOW, 5, 0);
+        hold.settle(NOW, 5, 0, NanoUsd::ZERO);
         waiter.join().unwrap();
         drop(hold);
         assert_empty(&account);

@@ -14,7 +14,9 @@
 
 mod account;
 mod bucket;
+mod budget;
 mod buffers;
+mod calendar;
 mod gauge;
 mod hold;
 mod ledger;
@@ -33,12 +35,14 @@ mod loom_tests;
 mod tests;
 
 pub use account::Account;
+pub use budget::{Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, Scope, THRESHOLDS, Who};
 pub use buffers::{Buffers, Full, Lease};
+pub use calendar::{Period, Window, window};
 pub use gauge::Level;
 pub use hold::Hold;
-pub use ledger::{Ask, Levels};
+pub use ledger::{Ask, Levels, Want};
 pub use order::Order;
 pub use queue::Ticket;
-pub use refusal::{Denied, Refused, TimedOut};
+pub use refusal::{Denied, Refused};
 pub use seat::Seat;
 pub use spec::{Dimension, Limit, LimitSpec, Rate};

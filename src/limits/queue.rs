@@ -4,9 +4,10 @@
 
 use super::account::Account;
 use super::bucket::nanos;
+use super::budget::Waiting;
 use super::hold::Hold;
-use super::ledger::{Amounts, Step};
-use super::refusal::{Denied, TimedOut};
+use super::ledger::{Amounts, Step, Want};
+use super::refusal::{Denied, Refused};
 use super::spec::LimitSpec;
 use crate::units::Boot;
 use std::collections::VecDeque;
@@ -47,10 +48,10 @@ impl Ticket {
         }
     }
 
-    /// Ready with the hold when the turn has come and it fits, or with [`TimedOut`] when the wait has lasted as long
-    /// as it may. Otherwise the waker is kept and called when it is worth looking again; the time of
+    /// Ready with the hold when the turn has come and it fits, or with why not, when the wait has lasted as long
+    /// as it may or there is no money left. Otherwise the waker is kept and called when it is worth looking again; the time of
     /// [`Ticket::wake_at`] must be watched by the caller. Once it was ready, it is pending for ever.
-    pub fn poll(&mut self, now: Boot, waker: &Waker) -> Poll<Result<Hold, TimedOut>> {
+    pub fn poll(&mut self, now: Boot, waker: &Waker) -> Poll<Result<Hold, Refused>> {
         let id = match std::mem::replace(&mut self.place, Place::Over) {
             Place::Granted(hold) => return Poll::Ready(Ok(hold)),
             Place::Waiting(id) => id,
@@ -66,9 +67,9 @@ impl Ticket {
                 left.call_next();
                 Poll::Ready(Ok(hold))
             }
-            Some(Step::TimedOut(denied, left)) => {
+            Some(Step::Refused(refused, left)) => {
                 left.call_next();
-                Poll::Ready(Err(TimedOut { denied }))
+                Poll::Ready(Err(refused))
             }
             Some(Step::Waits(wake_at)) => {
                 self.place = Place::Waiting(id);
@@ -111,6 +112,7 @@ pub(super) struct Queue {
 pub(super) struct Waiter {
     pub(super) id: u64,
     pub(super) want: Amounts,
+    claim: Option<Box<Waiting>>,
     pub(super) deadline: Boot,
     /// What it lacked when it last looked.
     pub(super) denied: Denied,
@@ -123,7 +125,7 @@ pub(super) struct Waiter {
 #[must_use = "the next in the queue must be called"]
 pub(super) struct Left {
     next: Option<Waker>,
-    _gone: Waiter,
+    gone: Waiter,
 }
 
 impl Left {
@@ -161,12 +163,13 @@ impl Queue {
         self.waiters.front()
     }
 
-    pub(super) fn push(&mut self, want: Amounts, deadline: Boot, denied: Denied) -> u64 {
+    pub(super) fn push(&mut self, want: &Want<'_>, deadline: Boot, denied: Denied) -> u64 {
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
         self.waiters.push_back(Waiter {
             id,
-            want,
+            want: want.ask.amounts(),
+            claim: want.claim.as_ref().map(Waiting::of),
             deadline,
             denied,
             waker: None,
@@ -183,7 +186,14 @@ impl Queue {
         let index = self.index(id)?;
         let gone = self.waiters.remove(index)?;
         let next = if index == 0 { self.call_head() } else { None };
-        Some(Left { next, _gone: gone })
+        Some(Left { next, gone })
+    }
+
+    /// As `leave`, with what it wanted of the budgets.
+    pub(super) fn leave_with_claim(&mut self, id: u64) -> Option<(Left, Option<Box<Waiting>>)> {
+        let mut left = self.leave(id)?;
+        let claim = left.gone.claim.take();
+        Some((left, claim))
     }
 
     /// The head's waker, to be woken without the lock. Called once; it comes back with the head's next look.

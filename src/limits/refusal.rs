@@ -1,6 +1,7 @@
 //! The ways an account says no. Values only: which status and which words the caller gets is decided above.
 //! Must never say more than the numbers: other tenants do not exist here.
 
+use super::budget::Broke;
 use super::spec::{Dimension, Limit};
 use std::time::Duration;
 
@@ -21,18 +22,25 @@ impl Denied {
     pub const SLOT_RETRY: Duration = Duration::from_secs(1);
 }
 
-/// A request that could not even wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A request that got nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// As many wait as may wait; what they wait for is inside.
     QueueFull(Denied),
-    /// Waiting is off, or would take longer than one may wait.
+    /// It does not fit, and waiting is off, or would take longer than one may wait.
     Denied(Denied),
+    /// It waited as long as it may; what it still lacked is inside.
+    TimedOut(Denied),
+    /// A budget has too little left. No wait helps, but for the budget's own next window.
+    Broke(Box<Broke>),
 }
 
-/// A request that waited as long as it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimedOut {
-    /// What it still lacked.
-    pub denied: Denied,
+impl Refused {
+    /// The limit that was met, if it was one.
+    pub const fn denied(&self) -> Option<&Denied> {
+        match self {
+            Self::QueueFull(denied) | Self::Denied(denied) | Self::TimedOut(denied) => Some(denied),
+            Self::Broke(_) => None,
+        }
+    }
 }

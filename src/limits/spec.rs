@@ -1,10 +1,11 @@
 //! What can be limited, and how a limit is written: plain data, made by whoever compiles the policy.
 //! Must never hold state: what is left of a limit lives in the account.
 
+use super::budget::BudgetSpec;
 use std::time::Duration;
 
 /// One tenant's limits. What is `None` (or zero, for the queue) is not limited (not available).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct LimitSpec {
     /// Requests, each counted when it is admitted and never given back.
     pub requests: Option<Rate>,
@@ -22,6 +23,8 @@ pub struct LimitSpec {
     pub connections: Option<u32>,
     /// How many requests may wait for room. Zero: nobody waits, what does not fit is refused at once.
     pub queue: u32,
+    /// What may be spent.
+    pub budgets: Vec<BudgetSpec>,
     /// How long one request may wait; [`LimitSpec::DEFAULT_QUEUE_WAIT`] when absent.
     pub queue_wait: Option<Duration>,
 }

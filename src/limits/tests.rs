@@ -4,13 +4,15 @@
     reason = "a test that overflows fails, which is what it is for"
 )]
 
+mod budgets;
 mod buffers;
+mod calendar;
 mod schedules;
 mod threads;
 mod waiting;
 
 use super::*;
-use crate::units::Boot;
+use crate::units::{Boot, NanoUsd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +86,12 @@ fn each_dimension_admits_its_limit_and_names_itself() {
         let holds: Vec<Hold> = (0..fit)
             .map(|_| account.reserve(START, ask).unwrap())
             .collect();
-        let denied = account.reserve(START, ask).unwrap_err();
+        let denied = account
+            .reserve(START, ask)
+            .unwrap_err()
+            .denied()
+            .copied()
+            .unwrap();
         let expected = Denied {
             dimension,
             limit: spec.limit(dimension).unwrap(),
@@ -116,7 +123,12 @@ fn the_dimension_that_takes_longest_is_named() {
     };
     let account = account(&spec);
     let _hold = account.reserve(START, ask(1, 0)).unwrap();
-    let denied = account.reserve(START, ask(1, 0)).unwrap_err();
+    let denied = account
+        .reserve(START, ask(1, 0))
+        .unwrap_err()
+        .denied()
+        .copied()
+        .unwrap();
     assert_eq!(
         (denied.dimension, denied.retry_after.as_secs()),
         (Dimension::Tokens, 30)
@@ -137,7 +149,13 @@ fn a_refusal_takes_nothing_anywhere() {
     let _hold = account.reserve(START, ask(1, 3)).unwrap();
     let before = account.levels(START);
     assert_eq!(
-        account.reserve(START, ask(1, 3)).unwrap_err().dimension,
+        account
+            .reserve(START, ask(1, 3))
+            .unwrap_err()
+            .denied()
+            .copied()
+            .unwrap()
+            .dimension,
         Dimension::OutputTokens
     );
     assert_eq!(account.levels(START), before);
@@ -161,13 +179,16 @@ fn settling_returns_the_surplus_or_makes_debt() {
             ..LimitSpec::default()
         });
         let mut hold = account.reserve(START, ask(held, 0)).unwrap();
-        hold.settle(START, 0, used);
-        hold.settle(START, 5_000, 5_000);
+        hold.settle(START, 0, used, NanoUsd::ZERO);
+        hold.settle(START, 5_000, 5_000, NanoUsd::ZERO);
         assert_eq!(
             remaining(&account, Dimension::Tokens, START),
             u64::try_from(level).unwrap_or(0)
         );
-        assert_eq!(account.glance(START, ask(1, 1)).is_err(), level < 1);
+        assert_eq!(
+            account.glance(START, &Want::from(ask(1, 1))).is_err(),
+            level < 1
+        );
         drop(hold);
         assert_eq!(
             remaining(&account, Dimension::Tokens, START),
@@ -176,7 +197,7 @@ fn settling_returns_the_surplus_or_makes_debt() {
         let wait = account
             .reserve(START, ask(1, 0))
             .err()
-            .map_or(0, |denied| denied.retry_after.as_secs());
+            .map_or(0, |refused| refused.denied().unwrap().retry_after.as_secs());
         assert_eq!(wait, missing, "held {held}, used {used}");
     }
 }
@@ -189,7 +210,7 @@ fn a_shortfall_is_taken_after_the_refill() {
     });
     let mut hold = account.reserve(START, ask(50, 0)).unwrap();
     // 1000 s later the bucket is full at 100, not at 1050; 30 more than held were used.
-    hold.settle(at(1_000 * SECOND), 80, 0);
+    hold.settle(at(1_000 * SECOND), 80, 0, NanoUsd::ZERO);
     assert_eq!(
         remaining(&account, Dimension::Tokens, at(1_000 * SECOND)),
         70
@@ -228,7 +249,7 @@ fn dropped_unsettled_the_tokens_go_back_and_the_request_stays_counted() {
 fn the_slot_outlives_the_settlement() {
     let account = account(&only(Dimension::Streams, 1));
     let mut hold = account.reserve(START, ask(1, 1)).unwrap();
-    hold.settle(START, 1, 1);
+    hold.settle(START, 1, 1, NanoUsd::ZERO);
     assert!(account.reserve(START, ask(1, 1)).is_err());
     drop(hold);
     assert!(account.reserve(START, ask(1, 1)).is_ok());
@@ -242,10 +263,15 @@ fn a_hold_larger_than_the_bucket_takes_it_whole_and_settles_into_debt() {
     });
     let mut hold = account.reserve(START, ask(0, 4_096)).unwrap();
     assert_eq!(remaining(&account, Dimension::Tokens, START), 0);
-    hold.settle(START, 0, 250);
+    hold.settle(START, 0, 250, NanoUsd::ZERO);
     drop(hold);
     // 150 in debt, and the next one of that size needs a full bucket: 250 s at one a second.
-    let denied = account.reserve(START, ask(0, 4_096)).unwrap_err();
+    let denied = account
+        .reserve(START, ask(0, 4_096))
+        .unwrap_err()
+        .denied()
+        .copied()
+        .unwrap();
     assert_eq!(denied.retry_after.as_secs(), 250);
     assert!(account.reserve(at(250 * SECOND), ask(0, 4_096)).is_ok());
 }
@@ -257,9 +283,9 @@ fn what_uses_no_tokens_passes_an_empty_token_bucket() {
         ..LimitSpec::default()
     });
     let mut hold = account.reserve(START, ask(10, 0)).unwrap();
-    hold.settle(START, 20, 0);
-    assert!(account.glance(START, ask(1, 1)).is_err());
-    assert_eq!(account.glance(START, ask(0, 0)), Ok(()));
+    hold.settle(START, 20, 0, NanoUsd::ZERO);
+    assert!(account.glance(START, &Want::from(ask(1, 1))).is_err());
+    assert_eq!(account.glance(START, &Want::from(ask(0, 0))), Ok(()));
     assert!(account.reserve(START, ask(0, 0)).is_ok());
 }
 
@@ -272,7 +298,7 @@ fn a_glance_takes_nothing_and_counts_the_queue_as_room() {
     };
     let account = account(&spec);
     for _ in 0..3 {
-        assert_eq!(account.glance(START, ask(1, 1)), Ok(()));
+        assert_eq!(account.glance(START, &Want::from(ask(1, 1))), Ok(()));
     }
     let _hold = account.reserve(START, Ask::default()).unwrap();
     let denied = |outcome| match outcome {
@@ -280,15 +306,19 @@ fn a_glance_takes_nothing_and_counts_the_queue_as_room() {
         other => panic!("{other:?}"),
     };
     assert_eq!(
-        denied(account.glance(START, ask(1, 1))).dimension,
+        denied(account.glance(START, &Want::from(ask(1, 1)))).dimension,
         Dimension::Requests
     );
     assert_eq!(
-        denied(account.glance(at(5 * SECOND), ask(1, 1))).dimension,
+        denied(account.glance(at(5 * SECOND), &Want::from(ask(1, 1)))).dimension,
         Dimension::Streams
     );
     account.resize(&LimitSpec { queue: 1, ..spec }, START);
-    assert_eq!(account.glance(START, ask(1, 1)), Ok(()), "it may wait");
+    assert_eq!(
+        account.glance(START, &Want::from(ask(1, 1))),
+        Ok(()),
+        "it may wait"
+    );
 }
 
 #[test]
@@ -340,7 +370,13 @@ fn odd_rates_are_total() {
             .count();
         assert_eq!(admitted, fit, "{rate:?}");
         assert_eq!(
-            account.reserve(START, ask(0, 0)).unwrap_err().retry_after,
+            account
+                .reserve(START, ask(0, 0))
+                .unwrap_err()
+                .denied()
+                .copied()
+                .unwrap()
+                .retry_after,
             wait,
             "{rate:?}"
         );
@@ -376,8 +412,8 @@ fn the_largest_numbers_neither_panic_nor_admit_too_much() {
             Boot(0),
         );
         let mut hold = account.reserve(Boot(0), ask(u64::MAX, u64::MAX)).unwrap();
-        hold.settle(Boot(1), u64::MAX, u64::MAX);
-        hold.settle(Boot(1), u64::MAX, u64::MAX);
+        hold.settle(Boot(1), u64::MAX, u64::MAX, NanoUsd::ZERO);
+        hold.settle(Boot(1), u64::MAX, u64::MAX, NanoUsd::ZERO);
         assert!(account.reserve(Boot(2), ask(1, 1)).is_err());
         let _levels = account.levels(Boot(u64::MAX));
         let _outcome = account.reserve(Boot(u64::MAX), ask(u64::MAX, 0));
@@ -413,6 +449,8 @@ fn a_clock_that_goes_back_refills_nothing_and_counts_no_time_twice() {
         account
             .reserve(at(2 * SECOND), ask(0, 0))
             .unwrap_err()
+            .denied()
+            .unwrap()
             .retry_after
             .as_secs(),
         2
@@ -437,9 +475,14 @@ fn a_resize_keeps_what_was_spent() {
     );
     account.resize(&tokens(Some(rate(20, 20))), at(SECOND));
     assert_eq!(level(&account, at(SECOND)), 20, "a smaller bucket cuts");
-    hold.settle(at(SECOND), 140, 0);
+    hold.settle(at(SECOND), 140, 0, NanoUsd::ZERO);
     account.resize(&tokens(Some(rate(500, 500))), at(SECOND));
-    let denied = account.reserve(at(SECOND), ask(1, 0)).unwrap_err();
+    let denied = account
+        .reserve(at(SECOND), ask(1, 0))
+        .unwrap_err()
+        .denied()
+        .copied()
+        .unwrap();
     assert_eq!(
         denied.retry_after.as_secs(),
         51,
@@ -461,7 +504,12 @@ fn a_resize_keeps_the_fraction_too() {
     // Half of one has come in; the other half comes at the new rate.
     for (per, wait) in [(10, 5_000), (100, 50_000), (7, 3_500)] {
         account.resize(&requests(rate(1, per)), at(5 * SECOND));
-        let denied = account.reserve(at(5 * SECOND), ask(0, 0)).unwrap_err();
+        let denied = account
+            .reserve(at(5 * SECOND), ask(0, 0))
+            .unwrap_err()
+            .denied()
+            .copied()
+            .unwrap();
         assert_eq!(denied.retry_after, Duration::from_millis(wait));
     }
 }
@@ -477,8 +525,8 @@ fn a_limit_taken_away_and_brought_back_is_not_refilled() {
     account.resize(&LimitSpec::default(), START);
     assert_eq!(account.levels(START).of(Dimension::Tokens), None);
     let mut between = account.reserve(START, ask(1_000, 0)).unwrap();
-    between.settle(START, 5_000, 0);
-    before.settle(START, 80, 0);
+    between.settle(START, 5_000, 0, NanoUsd::ZERO);
+    before.settle(START, 80, 0, NanoUsd::ZERO);
     account.resize(&spec, START);
     assert_eq!(remaining(&account, Dimension::Tokens, START), 20);
     assert_eq!(remaining(&account, Dimension::Tokens, at(5 * SECOND)), 25);

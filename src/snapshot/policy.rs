@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Pattern;
 use crate::config::values::{
-    Credentials, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
+    Credentials, HoldFor, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
 };
 use crate::units::{Endpoint, UpstreamName};
 
@@ -170,6 +170,8 @@ pub struct Policy {
     pub stream_usage: StreamUsage,
     /// What becomes of what is under way when a tenant of it is taken out.
     pub on_revoke: OnRevoke,
+    /// What calls hold of budgets.
+    pub hold: HoldFor,
     /// Regions an upstream may have; `None` is any.
     pub regions: Option<Ruled<Vec<String>>>,
     /// Upstreams that may be used; `None` is all.

@@ -12,7 +12,9 @@ use super::Refusal;
 use super::decide::Allowed;
 use super::record::Run;
 use super::stop::SUSPENDED;
-use crate::limits::{Account, Ask, Denied, Dimension, Hold, Limit, Refused, Ticket, TimedOut};
+use crate::limits::{
+    Account, Ask, Broke, Denied, Dimension, Hold, Limit, Refused, Scope, Ticket, Want,
+};
 use crate::units::{Blame, Code, Endpoint};
 use crate::wire::dialect::asked::Governed;
 
@@ -61,7 +63,7 @@ pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     }
     let account = run.account();
     account
-        .glance(run.spine().started(), least(run))
+        .glance(run.spine().started(), &Want::from(least(run)))
         .map_err(turned_back)
 }
 
@@ -104,13 +106,11 @@ pub(super) async fn admit(
     run.waits();
     let outcome = wait(run, ticket).await;
     run.waited();
-    outcome
-        .map(|hold| Admitted { hold })
-        .map_err(|TimedOut { denied }| limited(Code::QueueTimeout, denied))
+    outcome.map(|hold| Admitted { hold }).map_err(turned_back)
 }
 
 /// Waits in the tenant's queue. One timer, set anew when the ticket wants to be looked at later.
-async fn wait(run: &Run, mut ticket: Ticket) -> Result<Hold, TimedOut> {
+async fn wait(run: &Run, mut ticket: Ticket) -> Result<Hold, Refused> {
     let mut alarm: Pin<Box<Sleep>> = Box::pin(tokio::time::sleep(run.until(ticket.wake_at())));
     poll_fn(|cx| {
         loop {
@@ -129,12 +129,40 @@ async fn wait(run: &Run, mut ticket: Ticket) -> Result<Hold, TimedOut> {
     .await
 }
 
-/// What could not even wait.
+/// What did not get in.
 fn turned_back(refused: Refused) -> Refusal {
     match refused {
         Refused::QueueFull(denied) => limited(Code::QueueFull, denied),
         Refused::Denied(denied) => limited(code_of(&denied), denied),
+        Refused::TimedOut(denied) => limited(Code::QueueTimeout, denied),
+        Refused::Broke(broke) => broken(*broke),
     }
+}
+
+/// A budget has too little left: which, how much of it is gone, and when it begins anew.
+fn broken(broke: Broke) -> Refusal {
+    let whose = match broke.scope {
+        Scope::Tenant => "the tenant's",
+        Scope::Agent => "the agent's",
+        Scope::Session => "the session's",
+        Scope::User => "the user's",
+    };
+    let text = if broke.frozen {
+        format!(
+            "{whose} budget `{}` is frozen; whoever runs the sidecar can release it",
+            broke.budget
+        )
+    } else {
+        let until = broke.resets.map_or_else(
+            || "; it does not begin anew: hint: `outrigger budget topup`".to_owned(),
+            |resets| format!("; it resets at {}", resets.rfc3339_seconds()),
+        );
+        format!(
+            "{whose} budget `{}` of {} USD has too little left: {} USD spent, {} USD held by requests under way{until}",
+            broke.budget, broke.limit, broke.spent, broke.held
+        )
+    };
+    Refusal::broke(broke, text)
 }
 
 fn code_of(denied: &Denied) -> Code {

@@ -21,7 +21,7 @@ use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::Spine;
 use crate::units::{
-    Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, TenantId, Usage, Wall,
+    Boot, Code, Counted, Ending, Endpoint, NanoUsd, Phase, RequestId, TenantId, Usage, Wall,
 };
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
@@ -474,7 +474,7 @@ impl Drop for Run {
         let usage = self.usage();
         if let Some(hold) = &mut self.hold {
             let spent = usage.map(Counted::value).unwrap_or_default();
-            hold.settle(now, spent.input, spent.output);
+            hold.settle(now, spent.input, spent.output, NanoUsd::ZERO);
         }
         self.ground().totals.add(ending, usage);
         let meters = self.spine.meters();

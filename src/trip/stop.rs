@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Door;
-use crate::limits::Denied;
+use crate::limits::{Broke, Denied};
 use crate::snapshot::Rule;
 use crate::units::Code;
 use crate::upstream::Fault;
@@ -52,6 +52,8 @@ pub struct Refusal {
     pub param: Option<&'static str>,
     /// The limit that was met.
     pub denied: Option<Denied>,
+    /// The budget that was met.
+    pub broke: Option<Box<Broke>>,
     /// Whether the connection must not be used again.
     pub closes: bool,
 }
@@ -75,6 +77,7 @@ impl Refusal {
             rule: None,
             param: None,
             denied: None,
+            broke: None,
             closes: false,
         }
     }
@@ -105,6 +108,14 @@ impl Refusal {
         Self {
             denied: Some(denied),
             ..Self::new(code, text)
+        }
+    }
+
+    /// A budget was met.
+    pub fn broke(broke: Broke, text: String) -> Self {
+        Self {
+            broke: Some(Box::new(broke)),
+            ..Self::new(Code::BudgetExhausted, text)
         }
     }
 

@@ -116,6 +116,8 @@ codes! {
     TenantSuspended "tenant-suspended" 403 Operator false;
     /// A rate limit of the tenant (requests or tokens).
     RateLimited "rate-limited" 429 Tenant true;
+    /// A budget of the tenant (or of its agent, session or user) has too little left, or is frozen.
+    BudgetExhausted "budget-exhausted" 402 Operator false;
     /// All of the tenant's slots are taken and its queue is full.
     QueueFull "queue-full" 429 Tenant true;
     /// Waited in the tenant's queue for as long as its policy allows.

@@ -17,7 +17,7 @@ pub use clock::{Boot, Clock, Wall};
 pub use code::{Blame, Code};
 pub use endpoint::{Endpoint, Opening};
 pub use ids::{IdError, IdSource, RequestId, TenantId, UpstreamName};
-pub use money::{AmountFault, NanoUsd, PicoSum, PicoUsd};
+pub use money::{AmountFault, NanoUsd, PicoSum, PicoUsd, WindowId};
 pub use secret::Secret;
 pub use sharded::Sharded;
 pub use tokens::{Counted, Tokens, Usage};

@@ -87,6 +87,29 @@ impl PicoUsd {
     }
 }
 
+/// One window of one budget, in a number that means the same in every process: the journal writes it in the clear, and
+/// what was spent is found again by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowId {
+    /// The budget: a digest of whose it is and what it is called.
+    pub budget: u64,
+    /// When the window began, in seconds of the Unix epoch.
+    pub start: i64,
+}
+
+impl WindowId {
+    /// The window of a budget (of a tenant, or of one `part` of it, as its `scope` says) that began then.
+    pub fn of(budget: &str, scope: &str, part: &str, start: i64) -> Self {
+        // FNV-1a: short, and the same for ever. Whoever makes two names of his own collide, shares his own budget.
+        let fields = [budget, scope, part];
+        let bytes = fields.iter().flat_map(|field| field.bytes().chain([0]));
+        let budget = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Self { budget, start }
+    }
+}
+
 /// Why a text is no amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmountFault {
@@ -123,6 +146,12 @@ impl Add for PicoSum {
 impl Sum for PicoSum {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         parts.fold(Self::default(), Add::add)
+    }
+}
+
+impl Sum for NanoUsd {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::ZERO, Self::plus)
     }
 }
 

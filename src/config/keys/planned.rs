@@ -3,7 +3,6 @@
 
 /// Sections and keys by path; whatever stands below a planned section is planned too.
 const PLANNED: &[&str] = &[
-    "budgets",
     "cache",
     "exec",
     "identity.certificate",
@@ -23,13 +22,11 @@ const PLANNED: &[&str] = &[
     "upstream_proxy",
     "upstreams.*.retention",
     "upstreams.*.weight",
-    "policies.*.budgets",
     "policies.*.cache",
     "policies.*.degrade",
     "policies.*.egress",
     "policies.*.exec",
     "policies.*.hang_up",
-    "policies.*.hold",
     "policies.*.limits.cpu",
     "policies.*.limits.memory",
     "policies.*.limits.storage",
@@ -41,7 +38,6 @@ const PLANNED: &[&str] = &[
     "policies.*.sandbox",
     "policies.*.tools",
     "policies.*.weight",
-    "tenants.*.budgets",
     "tenants.*.degrade",
     "tenants.*.egress",
     "tenants.*.exec",

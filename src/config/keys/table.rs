@@ -1,6 +1,7 @@
 //! The rows of the key table, in the order of the reference.
 //! Must never hold a value that is not in `defaults`, nor a sentence the reference should not print.
 
+mod budgets;
 mod people;
 mod policies;
 
@@ -104,8 +105,11 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     UPSTREAMS,
     policies::POLICIES,
     &limits!("policies.*.limits."),
+    budgets::HOLD,
+    budgets::OF_POLICIES,
     TENANTS,
     &limits!("tenants.*.limits."),
+    budgets::OF_TENANTS,
     PROCESS,
 ];
 

@@ -135,7 +135,7 @@ proptest! {
             for _ in 0..times {
                 let Ok(mut hold) = account.reserve(now, ask(tokens, 0)) else { break };
                 let held = tokens.min(rate.capacity());
-                hold.settle(now, held, 0);
+                hold.settle(now, held, 0, NanoUsd::ZERO);
                 count += 1;
                 used += held;
             }
@@ -256,7 +256,7 @@ impl Play {
             Act::Poll(at) if at < self.tickets.len() => {
                 match self.tickets[at].poll(self.now, Waker::noop()) {
                     Poll::Ready(Ok(hold)) => self.holds.push((hold, false)),
-                    Poll::Ready(Err(TimedOut { .. })) => {}
+                    Poll::Ready(Err(refused)) => assert!(matches!(refused, Refused::TimedOut(_))),
                     Poll::Pending => return,
                 }
                 drop(self.tickets.remove(at));
@@ -264,7 +264,7 @@ impl Play {
             Act::Leave(at) if at < self.tickets.len() => drop(self.tickets.remove(at)),
             Act::Settle(at, input, output) if at < self.holds.len() => {
                 let (hold, settled) = &mut self.holds[at];
-                hold.settle(self.now, input, output);
+                hold.settle(self.now, input, output, NanoUsd::ZERO);
                 if !std::mem::replace(settled, true) {
                     self.used = (self.used.0 + input, self.used.1 + output);
                 }

@@ -32,7 +32,7 @@ impl Guest {
         guest
     }
 
-    fn poll(&mut self, now: Boot) -> Poll<Result<Hold, TimedOut>> {
+    fn poll(&mut self, now: Boot) -> Poll<Result<Hold, Refused>> {
         self.ticket.poll(now, &Waker::from(Arc::clone(&self.bell)))
     }
 
@@ -106,7 +106,7 @@ fn the_queue_is_bounded() {
     assert!(
         matches!(refused, Refused::QueueFull(denied) if denied.dimension == Dimension::Streams)
     );
-    assert!(account.glance(START, ask(1, 1)).is_err());
+    assert!(account.glance(START, &Want::from(ask(1, 1))).is_err());
 }
 
 #[test]
@@ -150,7 +150,12 @@ fn a_newcomer_waits_behind_others_even_if_it_would_fit() {
     let account = account(&spec);
     let _hold = account.reserve(START, ask(8, 0)).unwrap();
     let mut big = Guest::arrive(&account, START, ask(5, 0));
-    let denied = account.reserve(START, ask(1, 0)).unwrap_err();
+    let denied = account
+        .reserve(START, ask(1, 0))
+        .unwrap_err()
+        .denied()
+        .copied()
+        .unwrap();
     assert_eq!(
         (denied.dimension, denied.retry_after),
         (Dimension::Tokens, Denied::SLOT_RETRY)
@@ -195,7 +200,7 @@ fn the_wait_ends() {
         (at(5 * SECOND), at(6 * SECOND))
     );
     assert!(first.poll(at(5 * SECOND - 1)).is_pending());
-    let Poll::Ready(Err(TimedOut { denied })) = first.poll(at(5 * SECOND)) else {
+    let Poll::Ready(Err(Refused::TimedOut(denied))) = first.poll(at(5 * SECOND)) else {
         panic!("the time is over");
     };
     assert_eq!(denied.dimension, Dimension::Streams);
@@ -256,9 +261,9 @@ fn a_settlement_that_gives_back_calls_the_head() {
     let mut exact = account.reserve(START, ask(50, 0)).unwrap();
     let mut over = account.reserve(START, ask(49, 0)).unwrap();
     let mut guest = Guest::arrive(&account, START, ask(5, 0));
-    exact.settle(START, 50, 0);
+    exact.settle(START, 50, 0, NanoUsd::ZERO);
     assert_eq!(guest.rung(), 0);
-    over.settle(START, 9, 0);
+    over.settle(START, 9, 0, NanoUsd::ZERO);
     assert_eq!(guest.rung(), 1);
     let _hold = guest.hold(START);
 }

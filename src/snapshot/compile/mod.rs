@@ -3,6 +3,7 @@
 //! change size only when the result is adopted.
 
 mod admin;
+mod budgets;
 mod own_keys;
 mod policies;
 mod proofs;

@@ -5,28 +5,36 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Bench;
+use super::budgets::merged;
 use crate::config::values::{self, AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
-use crate::limits::{LimitSpec, Rate};
+use crate::limits::{BudgetSpec, LimitSpec, Rate};
 use crate::snapshot::{GeoRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream};
 use crate::units::{Endpoint, Opening, UpstreamName};
 
 /// The policy of one fixed tenant for whom none was written.
 const OPEN: &str = "default";
 
-/// The policies by name, each with the limits it gives its tenants.
+/// The policies by name, each with what it gives its tenants.
 pub(super) struct Policies {
-    by_name: HashMap<Box<str>, (Arc<Policy>, raw::Limits)>,
+    by_name: HashMap<Box<str>, (Arc<Policy>, Given)>,
     /// What an unwritten tenant gets unless a policy called `default` is written.
-    open: (Arc<Policy>, raw::Limits),
+    open: (Arc<Policy>, Given),
+}
+
+/// What each tenant of a policy has for itself, unless it has its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    limits: raw::Limits,
+    budgets: Vec<BudgetSpec>,
 }
 
 impl Policies {
-    pub(super) fn get(&self, name: &str) -> Option<&(Arc<Policy>, raw::Limits)> {
+    pub(super) fn get(&self, name: &str) -> Option<&(Arc<Policy>, Given)> {
         self.by_name.get(name)
     }
 
-    pub(super) fn open(&self) -> &(Arc<Policy>, raw::Limits) {
+    pub(super) fn open(&self) -> &(Arc<Policy>, Given) {
         self.by_name.get(OPEN).unwrap_or(&self.open)
     }
 
@@ -45,16 +53,17 @@ impl Bench<'_> {
     pub(super) fn policies(&mut self, raw: &Raw, upstreams: &[Arc<Upstream>]) -> Policies {
         let mut by_name: HashMap<Box<str>, _> = HashMap::new();
         let open = Arc::new(self.built_in_policy(OPEN, Permission::Allow));
-        let open = (open, raw::Limits::default());
+        let open = (open, Given::default());
         let standard = Arc::new(self.built_in_standard());
         by_name.insert(OPEN.into(), open.clone());
-        by_name.insert(defaults::POLICY.into(), (standard, raw::Limits::default()));
+        by_name.insert(defaults::POLICY.into(), (standard, Given::default()));
         for policy in &raw.policies {
             let compiled = Arc::new(self.policy(policy, upstreams));
-            by_name.insert(
-                policy.name.value.as_str().into(),
-                (compiled, policy.limits.clone()),
-            );
+            let given = Given {
+                limits: policy.limits.clone(),
+                budgets: self.budgets(&policy.budgets),
+            };
+            by_name.insert(policy.name.value.as_str().into(), (compiled, given));
         }
         Policies { by_name, open }
     }
@@ -115,6 +124,7 @@ impl Bench<'_> {
             auto_tier: Permission::Allow,
             inference_geo: None,
             stream_usage: defaults::STREAM_USAGE,
+            hold: defaults::HOLD,
             on_revoke: defaults::ON_REVOKE,
             regions: None,
             upstreams: None,
@@ -178,6 +188,7 @@ impl Bench<'_> {
             }),
             stream_usage: raw.stream_usage(),
             on_revoke: raw.on_revoke(),
+            hold: raw.hold(),
             regions: raw.regions_allow.as_ref().map(|list| Ruled {
                 value: list
                     .value
@@ -326,8 +337,9 @@ fn plain_tiers(rule: Arc<Rule>) -> OpenList {
     }
 }
 
-/// A tenant's limits: its own, else its policy's, key by key.
-pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
+/// A tenant's limits: its own, else its policy's, key by key; and its budgets.
+pub(super) fn limits(own: &raw::Limits, budgets: Vec<BudgetSpec>, given: &Given) -> LimitSpec {
+    let policy = &given.limits;
     let pick = |own: &Option<Sited<_>>, policy: &Option<Sited<values::Rate>>| {
         own.as_ref()
             .or(policy.as_ref())
@@ -351,6 +363,7 @@ pub(super) fn limits(own: &raw::Limits, policy: &raw::Limits) -> LimitSpec {
             .as_ref()
             .or(policy.connections.as_ref())
             .map(|connections| connections.value),
+        budgets: merged(budgets, &given.budgets),
         queue: queue.map_or(defaults::QUEUE, |queue| queue.value),
         queue_wait: Some(wait.map_or(defaults::QUEUE_WAIT, |wait| wait.value)),
     }

@@ -138,8 +138,9 @@ impl Bench<'_> {
             .policy
             .as_ref()
             .map_or(defaults::POLICY, |name| name.value.as_str());
-        if let Some((policy, limits)) = policies.get(name) {
-            return Some((policy, policies::limits(&tenant.limits, limits)));
+        if let Some((policy, given)) = policies.get(name) {
+            let budgets = self.budgets(&tenant.budgets);
+            return Some((policy, policies::limits(&tenant.limits, budgets, given)));
         }
         let site = tenant
             .policy
@@ -180,8 +181,8 @@ impl Bench<'_> {
 
     /// The fixed tenant for whom nothing is written: open, unless a policy called `default` says otherwise.
     fn unwritten(&mut self, id: &TenantId, policies: &Policies) -> Arc<Tenant> {
-        let (policy, limits) = policies.open();
-        let limits = policies::limits(&raw::Limits::default(), limits);
+        let (policy, given) = policies.open();
+        let limits = policies::limits(&raw::Limits::default(), Vec::new(), given);
         self.tenant(id, policy, limits, Default::default())
     }
 

@@ -1,0 +1,396 @@
+//! All budgets of one tenant, behind the lock of its account. Must never let part of a claim be taken: the ledger asks
+//! all of them, and every rate, before any of them takes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::purse::Purse;
+use super::{Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OTHERS, PARTS, Scope, Who};
+use crate::units::{NanoUsd, Wall, WindowId};
+
+#[derive(Debug, Default)]
+pub(in crate::limits) struct Budgets {
+    budgets: Vec<Budget>,
+    /// Whether the configuration has any of them.
+    any: bool,
+    /// What was spent before this process, until somebody asks for that window.
+    earlier: HashMap<WindowId, NanoUsd>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    spec: BudgetSpec,
+    /// Whether the configuration has it. What was spent of one that was taken out is kept for its return.
+    current: bool,
+    frozen: bool,
+    /// By agent, session or user; by nothing for the tenant's.
+    purses: HashMap<Box<str>, Purse>,
+}
+
+/// What one request holds of one budget.
+#[derive(Clone, Debug)]
+pub(in crate::limits) struct Share {
+    budget: Arc<str>,
+    scope: Scope,
+    of: Box<str>,
+    pub(in crate::limits) held: Held,
+}
+
+/// How many budgets that the configuration no longer has are remembered.
+const RETIRED: usize = 64;
+
+impl Budgets {
+    /// Takes over what the configuration says. What was spent stays spent; a window that has begun ends when it would
+    /// have; another amount counts at once.
+    pub(in crate::limits) fn resize(&mut self, specs: &[BudgetSpec]) {
+        for budget in &mut self.budgets {
+            budget.current = false;
+        }
+        for spec in specs {
+            let mut known = self.budgets.iter_mut();
+            match known.find(|known| known.is(&spec.name, spec.scope)) {
+                Some(known) => (known.spec, known.current) = (spec.clone(), true),
+                None => self.budgets.push(Budget::new(spec)),
+            }
+        }
+        self.any = !specs.is_empty();
+        let retired = self.budgets.iter().filter(|known| !known.current).count();
+        let mut surplus = retired.saturating_sub(RETIRED);
+        self.budgets.retain(|known| {
+            let goes = surplus > 0
+                && !known.current
+                && known.purses.values().all(|p| p.held == NanoUsd::ZERO);
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Whether there is none.
+    pub(in crate::limits) fn is_empty(&self) -> bool {
+        !self.any
+    }
+
+    /// The one with the least left of those that have less than the claim. Takes nothing.
+    pub(in crate::limits) fn lacks(&mut self, claim: &Claim<'_>) -> Option<Broke> {
+        let least = claim.amount.max(NanoUsd(1));
+        let standing = self.each(claim.at, claim.who, |terms, purse| {
+            let broke = terms.stands(purse);
+            (broke.left() < least).then_some(broke)
+        });
+        standing.flatten().min_by_key(Broke::left)
+    }
+
+    /// The least that is left of any; `None` where there is no budget.
+    pub(in crate::limits) fn left(&mut self, at: Wall, who: Who<'_>) -> Option<NanoUsd> {
+        self.each(at, who, |terms, purse| terms.stands(purse).left())
+            .min()
+    }
+
+    /// Takes the claim of every budget. Only after `lacks` said `None`.
+    pub(in crate::limits) fn take(&mut self, claim: &Claim<'_>) -> Vec<Share> {
+        self.each(claim.at, claim.who, |terms, purse| {
+            purse.held = purse.held.plus(claim.amount);
+            let of = &*purse.of;
+            Share {
+                budget: Arc::clone(&terms.spec.name),
+                scope: terms.spec.scope,
+                of: of.into(),
+                held: Held {
+                    window: terms.id(of, purse.window.start),
+                    amount: claim.amount,
+                },
+            }
+        })
+        .collect()
+    }
+
+    /// Takes more for a request under way, of all budgets it holds something of; or says which has too little. Where the
+    /// window it began in has ended, what it takes now is of the window of now.
+    pub(in crate::limits) fn extend(
+        &mut self,
+        shares: &mut Vec<Share>,
+        more: NanoUsd,
+        at: Wall,
+    ) -> Result<(), Broke> {
+        let latest: Vec<usize> = (0..shares.len())
+            .filter(|&i| is_latest(shares, i))
+            .collect();
+        for &index in &latest {
+            if let Some((terms, purse)) = self.purse_of(&shares[index], at) {
+                let broke = terms.stands(purse);
+                if broke.left() < more {
+                    return Err(broke);
+                }
+            }
+        }
+        for index in latest {
+            let share = &mut shares[index];
+            let Some((terms, purse)) = self.purse_of(share, at) else {
+                share.held.amount = share.held.amount.plus(more);
+                continue;
+            };
+            purse.held = purse.held.plus(more);
+            if purse.counts(terms.spec.period, share.held.window.start) {
+                share.held.amount = share.held.amount.plus(more);
+                continue;
+            }
+            let window = terms.id(&share.of, purse.window.start);
+            let held = Held {
+                window,
+                amount: more,
+            };
+            let next = Share {
+                held,
+                ..share.clone()
+            };
+            shares.push(next);
+        }
+        Ok(())
+    }
+
+    /// What was held comes back, and nothing was spent.
+    pub(in crate::limits) fn release(&mut self, shares: &[Share]) {
+        for share in shares {
+            if let Some((_, purse)) = self.counting(share) {
+                purse.held = purse.held.minus(share.held.amount);
+            }
+        }
+    }
+
+    /// The request is over: what it held comes back, what it cost is spent, in the windows in which it was held. If one
+    /// has ended, the hold went with it.
+    pub(in crate::limits) fn settle(&mut self, shares: &[Share], cost: NanoUsd) -> Vec<Crossing> {
+        let mut crossings = Vec::new();
+        for (index, share) in shares.iter().enumerate() {
+            let cost = part(shares, index, cost);
+            let Some((terms, purse)) = self.counting(share) else {
+                continue;
+            };
+            purse.held = purse.held.minus(share.held.amount);
+            purse.spend(share.held.window.start, cost);
+            if let Some(percent) = purse.crossed(terms.spec) {
+                crossings.push(Crossing {
+                    budget: Arc::clone(&share.budget),
+                    scope: share.scope,
+                    of: share.of.clone(),
+                    percent,
+                    spent: purse.spent(),
+                    limit: purse.limit(terms.spec),
+                });
+            }
+        }
+        crossings
+    }
+
+    /// Adds to what there is in the window of now. False if there is no such budget.
+    pub(in crate::limits) fn top_up(
+        &mut self,
+        name: &str,
+        of: &str,
+        amount: NanoUsd,
+        at: Wall,
+    ) -> bool {
+        let earlier = &mut self.earlier;
+        let mut current = self.budgets.iter_mut().filter(|budget| budget.current);
+        let found = current.find(|budget| &*budget.spec.name == name);
+        let Some(budget) = found else { return false };
+        budget.purse(of, at, earlier).1.add(amount);
+        true
+    }
+
+    /// From now on nothing more can be held of it, or again. False if there is no such budget.
+    pub(in crate::limits) fn freeze(&mut self, name: &str, frozen: bool) -> bool {
+        let mut current = self.budgets.iter_mut().filter(|budget| budget.current);
+        let found = current.find(|budget| &*budget.spec.name == name);
+        found.map(|budget| budget.frozen = frozen).is_some()
+    }
+
+    /// What was spent before this process, by the record. It counts from when somebody asks for that window.
+    pub(in crate::limits) fn remember(&mut self, window: WindowId, spent: NanoUsd) {
+        let known = self.earlier.entry(window).or_default();
+        *known = known.plus(spent);
+    }
+
+    /// All of them as they stand.
+    pub(in crate::limits) fn states(&mut self, at: Wall) -> Vec<BudgetState> {
+        let mut states = Vec::new();
+        for budget in self.budgets.iter_mut().filter(|budget| budget.current) {
+            if budget.spec.scope == Scope::Tenant {
+                budget.purse("", at, &mut self.earlier);
+            }
+            let (spec, frozen) = (&budget.spec, budget.frozen);
+            states.extend(budget.purses.values_mut().map(|purse| {
+                purse.roll(spec, at);
+                BudgetState {
+                    budget: Arc::clone(&spec.name),
+                    scope: spec.scope,
+                    of: purse.of.clone(),
+                    period: spec.period,
+                    limit: purse.limit(spec),
+                    spent: purse.spent(),
+                    held: purse.held,
+                    resets: purse.resets(spec),
+                    frozen,
+                }
+            }));
+        }
+        states
+    }
+
+    /// Something for each budget and the purse it has for `who`, rolled on to `at`.
+    fn each<T>(
+        &mut self,
+        at: Wall,
+        who: Who<'_>,
+        mut of: impl FnMut(&Terms<'_>, &mut Purse) -> T,
+    ) -> impl Iterator<Item = T> {
+        let earlier = &mut self.earlier;
+        let current = self.budgets.iter_mut().filter(|budget| budget.current);
+        current.map(move |budget| {
+            let part = who.part(budget.spec.scope);
+            let (terms, purse) = budget.purse(part, at, earlier);
+            of(&terms, purse)
+        })
+    }
+
+    /// The purse a share was taken of, as it is at `at`.
+    fn purse_of(&mut self, share: &Share, at: Wall) -> Option<(Terms<'_>, &mut Purse)> {
+        let mut all = self.budgets.iter_mut();
+        let budget = all.find(|known| known.is(&share.budget, share.scope))?;
+        let purse = budget.purses.get_mut(&share.of)?;
+        purse.roll(&budget.spec, at);
+        let terms = Terms {
+            spec: &budget.spec,
+            frozen: budget.frozen,
+        };
+        Some((terms, purse))
+    }
+
+    /// The same as it was last, if the window of the share has not ended.
+    fn counting(&mut self, share: &Share) -> Option<(Terms<'_>, &mut Purse)> {
+        let found = self.purse_of(share, Wall(0));
+        found.filter(|(terms, purse)| purse.counts(terms.spec.period, share.held.window.start))
+    }
+}
+
+/// Whether no later share is of the same budget.
+fn is_latest(shares: &[Share], index: usize) -> bool {
+    shares[index + 1..]
+        .iter()
+        .all(|later| !later.is_of(&shares[index]))
+}
+
+/// How much of a cost falls to one share: as much as it holds, and what is left to the last of its budget.
+fn part(shares: &[Share], index: usize, cost: NanoUsd) -> NanoUsd {
+    let share = &shares[index];
+    let before = shares[..index]
+        .iter()
+        .filter(|earlier| earlier.is_of(share));
+    let left = before.fold(cost, |left, earlier| left.minus(earlier.held.amount));
+    if is_latest(shares, index) {
+        left
+    } else {
+        left.min(share.held.amount)
+    }
+}
+
+impl Share {
+    fn is_of(&self, other: &Self) -> bool {
+        self.budget == other.budget && self.scope == other.scope && self.of == other.of
+    }
+}
+
+impl Budget {
+    fn new(spec: &BudgetSpec) -> Self {
+        Self {
+            spec: spec.clone(),
+            current: true,
+            frozen: false,
+            purses: HashMap::new(),
+        }
+    }
+
+    fn is(&self, name: &str, scope: Scope) -> bool {
+        *self.spec.name == *name && self.spec.scope == scope
+    }
+
+    /// The purse of a part, opened if it is new; past the bound, that of all others.
+    fn purse(
+        &mut self,
+        part: &str,
+        at: Wall,
+        earlier: &mut HashMap<WindowId, NanoUsd>,
+    ) -> (Terms<'_>, &mut Purse) {
+        let part = if self.purses.contains_key(part) || self.has_room(at) {
+            part
+        } else {
+            OTHERS
+        };
+        let terms = Terms {
+            spec: &self.spec,
+            frozen: self.frozen,
+        };
+        let purse = self.purses.entry(part.into()).or_insert_with(|| {
+            let mut purse = Purse::new(&self.spec, part, at);
+            if !earlier.is_empty() {
+                recall(&terms, &mut purse, earlier);
+            }
+            purse
+        });
+        purse.roll(&self.spec, at);
+        (terms, purse)
+    }
+
+    fn has_room(&mut self, at: Wall) -> bool {
+        if self.purses.len() >= PARTS {
+            let spec = &self.spec;
+            self.purses.retain(|_, purse| {
+                purse.roll(spec, at);
+                !purse.is_blank()
+            });
+        }
+        self.purses.len() < PARTS
+    }
+}
+
+/// What earlier processes spent of the windows that still count.
+fn recall(terms: &Terms<'_>, purse: &mut Purse, earlier: &mut HashMap<WindowId, NanoUsd>) {
+    let budget = terms.id(&purse.of, 0).budget;
+    let period = terms.spec.period;
+    earlier.retain(|window, spent| {
+        let mine = window.budget == budget;
+        if mine && purse.counts(period, window.start) {
+            purse.spend(window.start, *spent);
+        }
+        !mine
+    });
+    purse.crossed(terms.spec);
+}
+
+/// A budget, without its purses.
+struct Terms<'a> {
+    spec: &'a BudgetSpec,
+    frozen: bool,
+}
+
+impl Terms<'_> {
+    fn stands(&self, purse: &Purse) -> Broke {
+        Broke {
+            budget: Arc::clone(&self.spec.name),
+            scope: self.spec.scope,
+            limit: purse.limit(self.spec),
+            spent: purse.spent(),
+            held: purse.held,
+            resets: if self.frozen {
+                None
+            } else {
+                purse.resets(self.spec)
+            },
+            frozen: self.frozen,
+        }
+    }
+
+    fn id(&self, of: &str, start: i64) -> WindowId {
+        WindowId::of(&self.spec.name, self.spec.scope.as_str(), of, start)
+    }
+}
