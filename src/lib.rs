@@ -12,6 +12,7 @@ pub mod wire;
 // Floor 2: machinery that knows no tenant's policy.
 pub mod limits;
 pub mod meters;
+pub mod prices;
 pub mod process;
 pub mod simulator;
 

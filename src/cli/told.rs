@@ -40,6 +40,7 @@ pub(super) fn config(document: &Value) -> (String, Option<String>) {
         ("hash", word(&document["hash"]).to_owned()),
         ("tenants", document["tenants"].to_string()),
         ("upstreams", upstreams.join(", ")),
+        ("prices", format!("of {} models", document["priced_models"])),
         ("watch", word(&document["watch"]).to_owned()),
     ] {
         let _ = writeln!(out, "# {name:<12}{value}");

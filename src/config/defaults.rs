@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::values::{
     BudgetScope, Credentials, HoldFor, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel,
     OnMismatch, OnOff, OnRevoke, OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp,
-    StreamUsage, Trust,
+    StreamUsage, Trust, UnknownModel,
 };
 use crate::units::Dialect;
 
@@ -79,6 +79,8 @@ pub const REFERENCES: Permission = Permission::Deny;
 pub const CREDENTIALS: Credentials = Credentials::Any;
 /// `upstreams.*.zero_retention`.
 pub const ZERO_RETENTION: bool = false;
+/// `prices.unknown`.
+pub const UNKNOWN_MODEL: UnknownModel = UnknownModel::Dearest;
 /// `policies.*.retention.provider`.
 pub const PROVIDER_RETENTION: ProviderRetention = ProviderRetention::Keep;
 /// `policies.*.inference_geo.mismatch`.

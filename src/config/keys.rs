@@ -13,6 +13,7 @@ pub(super) use planned::{planned, planned_word};
 
 use super::parse;
 use super::values::ListenAddress;
+use crate::units::PriceUnit;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +71,27 @@ pub enum Kind {
     Text(Grammar),
     /// A list of such texts.
     Texts(Grammar),
+    /// A price in US dollars.
+    Usd(PriceUnit),
+    /// A table of prices.
+    Prices(Beside),
+    /// A table of multipliers.
+    Factors,
     /// Patterns to model names.
     Rewrites,
     /// Credentials by upstream.
     Secrets,
+}
+
+/// What stands in a table of prices beside the prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// `above` or `from`: when a context is long.
+    Threshold,
+    /// `hours`: when they hold.
+    Hours,
 }
 
 /// The grammar of a text.
@@ -83,6 +101,8 @@ pub enum Grammar {
     Amount,
     /// `uid:` or `gid:` and a number.
     Caller,
+    /// A day of the calendar.
+    Date,
     /// A pattern with `*`.
     Glob,
     /// The name of a header.
@@ -93,12 +113,16 @@ pub enum Grammar {
     KeyHash,
     /// A model's name.
     Model,
+    /// A line for people.
+    Note,
     /// A browser origin.
     Origin,
     /// Certificates.
     Pem,
     /// A policy's name.
     Policy,
+    /// Whose prices they are.
+    Provider,
     /// A region.
     Region,
     /// A tenant's id.
@@ -229,7 +253,9 @@ impl Key {
     /// What to show as a value: the default, or the example.
     pub fn shown_value(&self) -> String {
         self.default_toml().unwrap_or_else(|| match self.kind {
-            Kind::Count(..) | Kind::Secrets | Kind::Flag => self.example.to_owned(),
+            Kind::Count(..) | Kind::Secrets | Kind::Flag | Kind::Prices(_) | Kind::Factors => {
+                self.example.to_owned()
+            }
             Kind::Counts(..) => format!("[{}]", self.example),
             Kind::Texts(_) | Kind::Words(_) | Kind::WordsOrAll(_) => {
                 format!("[\"{}\"]", self.example)
@@ -243,6 +269,7 @@ impl Key {
             | Kind::Rate
             | Kind::Word(_)
             | Kind::Url
+            | Kind::Usd(_)
             | Kind::Secret
             | Kind::Text(_)
             | Kind::Rewrites => format!("\"{}\"", self.example),
@@ -271,6 +298,12 @@ impl Kind {
             Self::Url => "a URL",
             Self::Secret | Self::Text(_) => "a text",
             Self::Texts(_) => "a list of texts",
+            Self::Usd(PriceUnit::Million) => "US dollars for a million tokens",
+            Self::Usd(PriceUnit::Each) => "US dollars",
+            Self::Prices(Beside::Nothing) => "a table of prices",
+            Self::Prices(Beside::Threshold) => "a table of prices, with `above` or `from`",
+            Self::Prices(Beside::Hours) => "a table of prices, with `hours`",
+            Self::Factors => "a table of `us`, `fast` and `regional`",
             Self::Rewrites => "a table of `\"pattern\" = \"model\"`",
             Self::Secrets => "a table of `upstream = \"credential\"`",
         }
@@ -295,6 +328,9 @@ impl Kind {
             | Self::Secret
             | Self::Text(_)
             | Self::Texts(_)
+            | Self::Usd(_)
+            | Self::Prices(_)
+            | Self::Factors
             | Self::Rewrites
             | Self::Secrets => None,
         }

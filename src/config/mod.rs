@@ -11,6 +11,7 @@ mod mask;
 pub mod money;
 mod node;
 mod parse;
+pub mod prices;
 pub mod problem;
 pub mod raw;
 mod read;

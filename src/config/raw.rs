@@ -8,12 +8,13 @@ use crate::units::{Dialect, Endpoint, NanoUsd, Secret, TenantId, UpstreamName};
 
 use super::defaults;
 use super::money::{BudgetName, BudgetWindow, ZoneName};
+pub use super::prices::{FactorTable, ModelPrices, PriceProvider, PriceTable, Prices};
 use super::site::{Site, Sited};
 use super::values::{
     AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName, HttpVersion,
     KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
-    Pem, Permission, PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp,
-    StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
+    Pem, Permission, PolicyName, Proof, ProviderName, ProviderRetention, ProxyAddress, Rate,
+    Region, Role, Stamp, StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -31,6 +32,8 @@ pub struct Raw {
     pub policies: Vec<Policy>,
     /// `[tenants.ID]`, in the order written (the main file first).
     pub tenants: Vec<Tenant>,
+    /// `[prices]`.
+    pub prices: Prices,
     /// `[memory]`.
     pub memory: Memory,
     /// `[pool]`.
@@ -118,6 +121,8 @@ pub struct Upstream {
     pub url: Sited<UpstreamUrl>,
     /// Its region.
     pub region: Option<Sited<Region>>,
+    /// Whose prices its calls cost.
+    pub provider: Option<Sited<ProviderName>>,
     /// The credential it is called with; absent = the agent's own.
     pub key: Option<Sited<Secret>>,
     /// The header that carries it.

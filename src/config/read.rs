@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::mask;
 use super::money;
 use super::parse;
+use super::prices;
 use super::problem::{OutCode, Problem};
 use super::raw::{
     Admin, AdminToken, Budget, Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models,
@@ -71,6 +72,9 @@ fn main_only(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
             .filter_map(|(name, section)| upstream(context, name, section))
             .collect();
     }
+    if let Some(section) = top.sub(context, "prices") {
+        raw.prices = prices::read(context, &section);
+    }
     process(context, top, raw);
 }
 
@@ -82,6 +86,7 @@ fn not_here(context: &mut Context<'_>, top: &Section<'_>) {
             "admin",
             "identity",
             "upstreams",
+            "prices",
             "memory",
             "pool",
             "log",
@@ -191,6 +196,7 @@ fn upstream(
     let dialect = section.require(context, "dialect");
     let url = section.require(context, "url");
     let region = section.get(context, "region");
+    let provider = section.get(context, "provider");
     let key = section.get(context, "key");
     let key_header = section.get(context, "key_header");
     let stamp = section.get(context, "stamp");
@@ -208,6 +214,7 @@ fn upstream(
         dialect: dialect?,
         url: url?,
         region,
+        provider,
         key,
         key_header,
         stamp,

@@ -63,6 +63,21 @@ const TABLES: &[(&str, &str, &str)] = &[
         "tenants.acme.budgets.daily",
         "money that this tenant may spend; one of the same name takes the policy's place",
     ),
+    (
+        "prices",
+        "prices",
+        "what calls cost; the prices of the large providers come with the program (`config/prices.toml`)",
+    ),
+    (
+        "prices.providers.*",
+        "prices.providers.local",
+        "whose prices they are, and for which addresses they hold",
+    ),
+    (
+        "prices.models.*",
+        "prices.models.\"local/llama\"",
+        "the prices of one model, in place of those that come with the program",
+    ),
     ("memory", "memory", "what may be held at once"),
     ("pool", "pool", "connections to upstreams"),
     ("log", "log", "what is written to standard error"),
@@ -188,6 +203,9 @@ fn takes(key: &Key) -> String {
         Kind::WordsOrAll(words) => format!("{kind}: `*`, {}", list(words)),
         Kind::Rate => format!("{kind}: `50/s`, `200k/min`, `1M/h`, `50/s burst 100`"),
         Kind::Addresses
+        | Kind::Prices(_)
+        | Kind::Usd(_)
+        | Kind::Factors
         | Kind::Flag
         | Kind::AddressOrOff
         | Kind::AdminAddresses

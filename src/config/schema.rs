@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Fallback, Grammar, Key, Kind};
+use super::keys::{self, Beside, Fallback, Grammar, Key, Kind};
+use crate::units::{Line, PriceUnit};
 
 /// The whole of `config/outrigger.schema.json`.
 pub fn schema() -> String {
@@ -19,6 +20,7 @@ pub fn schema() -> String {
             json!("http://json-schema.org/draft-07/schema#"),
         );
         fields.insert("title".into(), json!("Outrigger configuration"));
+        fields.insert("definitions".into(), definitions());
     }
     format!("{root:#}\n")
 }
@@ -108,15 +110,84 @@ fn kind(kind: Kind) -> Value {
         Kind::Secret => json!({ "type": "string", "minLength": 1 }),
         Kind::Text(grammar) => self::grammar(grammar),
         Kind::Texts(grammar) => list(&self::grammar(grammar)),
+        Kind::Usd(unit) => defined(usd(unit)),
+        Kind::Prices(beside) => defined(beside_name(beside)),
+        Kind::Factors => {
+            let factor = defined(usd(PriceUnit::Million));
+            closed(["us", "fast", "regional"].map(|name| (name, factor.clone())))
+        }
         Kind::Rewrites | Kind::Secrets => {
             json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
         }
     }
 }
 
+/// What many keys take, written once.
+fn definitions() -> Value {
+    let mut all = Map::new();
+    for unit in [PriceUnit::Million, PriceUnit::Each] {
+        all.insert(usd(unit).to_owned(), price(unit));
+    }
+    for beside in [Beside::Nothing, Beside::Threshold, Beside::Hours] {
+        all.insert(beside_name(beside).to_owned(), prices(beside));
+    }
+    Value::Object(all)
+}
+
+/// What is defined under that name. In draft 7 nothing may stand beside a bare `$ref`.
+fn defined(name: &str) -> Value {
+    json!({ "allOf": [{ "$ref": format!("#/definitions/{name}") }] })
+}
+
+const fn usd(unit: PriceUnit) -> &'static str {
+    match unit {
+        PriceUnit::Million => "usd_per_million",
+        PriceUnit::Each => "usd",
+    }
+}
+
+const fn beside_name(beside: Beside) -> &'static str {
+    match beside {
+        Beside::Nothing => "prices",
+        Beside::Threshold => "prices_of_long_contexts",
+        Beside::Hours => "prices_of_hours",
+    }
+}
+
+/// A decimal number, as one or as a text.
+fn price(unit: PriceUnit) -> Value {
+    let places = match unit {
+        PriceUnit::Million => 6,
+        PriceUnit::Each => 12,
+    };
+    let digits = text(&format!(r"^[0-9]+(\.[0-9]{{1,{places}}}0*)?$"));
+    json!({ "anyOf": [digits, { "type": "number", "minimum": 0 }] })
+}
+
+/// A table of prices, and what stands beside them.
+fn prices(beside: Beside) -> Value {
+    let lines = Line::ALL.map(|line| (line.as_str(), defined(usd(line.unit()))));
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let more = match beside {
+        Beside::Nothing => Vec::new(),
+        Beside::Threshold => vec![("above", count.clone()), ("from", count)],
+        Beside::Hours => vec![("hours", list(&json!({ "type": "string" })))],
+    };
+    closed(lines.into_iter().chain(more))
+}
+
+/// An object of these members and no others.
+fn closed(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    let members = members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    let properties: Map<String, Value> = members.collect();
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
 fn grammar(grammar: Grammar) -> Value {
     match grammar {
-        Grammar::Glob | Grammar::Host | Grammar::Model => {
+        Grammar::Glob | Grammar::Host | Grammar::Model | Grammar::Note => {
             json!({ "type": "string", "minLength": 1 })
         }
         Grammar::Amount => text(r"^[0-9]+(\.[0-9]+)?\s*USD$"),
@@ -127,7 +198,10 @@ fn grammar(grammar: Grammar) -> Value {
         Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),
         Grammar::Origin => text("^.+://.+$"),
         Grammar::Pem => text("-----BEGIN CERTIFICATE-----"),
-        Grammar::Policy | Grammar::Upstream => text("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"),
+        Grammar::Date => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+        Grammar::Policy | Grammar::Provider | Grammar::Upstream => {
+            text("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")
+        }
         Grammar::Region => text("^[a-z0-9-]{1,64}$"),
         Grammar::Tenant => text("^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"),
     }

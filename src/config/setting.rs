@@ -14,10 +14,11 @@ use super::settings;
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName, HttpVersion,
-    KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
-    Pem, Permission, PolicyName, Proof, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp,
-    StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
+    AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Date, Glob, HoldFor, HostName,
+    HttpVersion, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, Note, OnMismatch, OnOff,
+    OnRevoke, OrOff, Pem, Permission, PolicyName, Proof, ProviderName, ProviderRetention,
+    ProxyAddress, Rate, Region, Role, Stamp, StreamUsage, TenantHeader, Trust, UnknownModel,
+    UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, NanoUsd, Secret, TenantId, UpstreamName};
 
@@ -243,11 +244,14 @@ parsed! {
     NanoUsd: money::amount;
     ZoneName: money::zone;
     CallerId: parse::caller;
+    Date: parse::date;
     Glob: parse::glob;
     HostName: parse::host;
     KeyHash: parse::key_hash;
     ListenAddress: parse::address;
+    Note: parse::note;
     Pem: parse::pem;
+    ProviderName: parse::provider;
     ProxyAddress: parse::proxy;
     PolicyName: |text| parse::policy_name(text).map_err(bad_name);
     Rate: parse::rate;
@@ -326,7 +330,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(BudgetScope Credentials HoldFor HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust);
+worded!(BudgetScope Credentials HoldFor HttpVersion KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust UnknownModel);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

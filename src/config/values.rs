@@ -127,6 +127,13 @@ words! {
         /// The same, and only at upstreams that keep nothing at all.
         Zero "zero",
     }
+    /// What becomes of a call to a model without prices (`prices.unknown`).
+    UnknownModel {
+        /// It costs its provider's dearest prices, and is flagged `unpriced`.
+        Dearest "dearest",
+        /// It is refused.
+        Refuse "refuse",
+    }
     /// What happens to an answer that came from elsewhere than the policy allows (`policies.*.inference_geo.mismatch`).
     OnMismatch {
         /// It is logged and counted.
@@ -312,6 +319,12 @@ texts! {
     PolicyName;
     /// Certificates as PEM (RFC 7468); whether they are any good is for TLS to say.
     Pem;
+    /// Whose prices they are: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    ProviderName;
+    /// A day of the calendar: `2026-11-24`.
+    Date;
+    /// A line of text for people.
+    Note;
     /// A region: `[a-z0-9-]{1,64}`.
     Region;
     /// The name of a header that names tenants: `x-[a-z0-9-]+`, and none that means something else.

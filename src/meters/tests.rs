@@ -35,6 +35,7 @@ fn the_page_of_a_small_world() {
         cache_write: 3,
         output: 7,
         reasoning: 2,
+        ..Usage::default()
     };
     acme.tokens(Counted::Reported(usage));
     acme.tokens(Counted::Estimated(Usage {

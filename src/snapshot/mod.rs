@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use accounts::Accounts;
 pub use admin::{AdminRights, Right};
-pub use compile::{Compiled, Overlay, World, compile};
+pub use compile::{Compiled, Overlay, Pricing, World, compile};
 pub use credential::{KeyTo, Whose};
 pub use identity::{Claim, Entry, Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
@@ -30,6 +30,7 @@ pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, U
 
 use crate::config::values::{Credentials, LogLevel, ProviderRetention, Stamp};
 use crate::meters::Registry;
+use crate::prices::Book;
 use crate::units::{Dialect, TenantId};
 use identity::Identity;
 
@@ -41,6 +42,7 @@ pub struct Snapshot {
     tenants: HashMap<TenantId, Arc<Tenant>>,
     nobody: Arc<Tenant>,
     upstreams: Vec<Arc<Upstream>>,
+    prices: Book,
     trust: Arc<TrustStore>,
     hosts: Vec<Box<str>>,
     origins: Vec<Box<str>>,
@@ -162,6 +164,11 @@ impl Snapshot {
     /// All upstreams, in the order written.
     pub fn upstreams(&self) -> &[Arc<Upstream>] {
         &self.upstreams
+    }
+
+    /// What models cost.
+    pub fn prices(&self) -> &Book {
+        &self.prices
     }
 
     /// The upstream that a bare `/v1/…` means: the only one of that dialect.

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::Pricing;
 use crate::config::values::{HttpVersion, KeyHeader, Stamp, Trust};
 use crate::units::{Dialect, TenantId, UpstreamName};
 
@@ -58,6 +59,8 @@ pub struct Upstream {
     pub authority: HeaderValue,
     /// The API base path, without a trailing slash: `/v1`, or the path of the configured URL.
     pub base: Box<str>,
+    /// Whose prices its calls cost.
+    pub pricing: Pricing,
     /// Where it processes data, if declared.
     pub region: Option<Box<str>>,
     /// The credential sent (marked sensitive); `None` lets the agent's own pass.

@@ -15,7 +15,6 @@ const PLANNED: &[&str] = &[
     "listen.tls",
     "mcp",
     "otlp",
-    "prices",
     "sandbox",
     "tiers",
     "tools",

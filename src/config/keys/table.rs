@@ -4,6 +4,7 @@
 mod budgets;
 mod people;
 mod policies;
+mod prices;
 
 use std::time::Duration;
 
@@ -110,6 +111,7 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     TENANTS,
     &limits!("tenants.*.limits."),
     budgets::OF_TENANTS,
+    prices::PRICES,
     PROCESS,
 ];
 
@@ -282,6 +284,16 @@ const UPSTREAMS: &[Key] = &[
         "us",
         "the region it works in",
         "Policies may allow regions; when none of the allowed is left, the call is refused, never rerouted.",
+    ),
+    key(
+        "upstreams.*.provider",
+        Kind::Text(Grammar::Provider),
+        Fallback::Unset(
+            "the provider of the price book that has its host, else the one its dialect is of",
+        ),
+        "openai",
+        "whose prices its calls cost",
+        "A name of `prices.providers`, or one that only stands in `prices.models`. For one's own servers, gateways, and places of a provider with prices of their own (`azure-eu`).",
     ),
     key(
         "upstreams.*.key",

@@ -6,9 +6,12 @@ mod admin;
 mod budgets;
 mod own_keys;
 mod policies;
+mod prices;
 mod proofs;
 mod tenants;
 mod upstreams;
+
+pub use prices::Pricing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,7 +88,8 @@ pub fn compile(
         now,
         resizes: Vec::new(),
     };
-    let upstreams = bench.upstreams(&loaded.raw, overlay);
+    let book = bench.book(&loaded.raw);
+    let upstreams = bench.upstreams(&loaded.raw, overlay, &book);
     let policies = bench.policies(&loaded.raw, &upstreams);
     let people = bench.people(&loaded.raw, overlay, &policies, &upstreams);
     let admin = bench.admin(&loaded.raw, overlay);
@@ -107,6 +111,7 @@ pub fn compile(
         tenants: people.tenants,
         nobody: people.nobody,
         upstreams,
+        prices: book,
         trust: Arc::clone(&world.trust),
         hosts: texts(&mut hosts.map(|host| host.value.to_string())),
         origins: texts(&mut origins.map(|origin| origin.value.to_string())),

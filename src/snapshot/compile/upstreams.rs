@@ -7,9 +7,11 @@ use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::{Bench, Overlay};
+use super::prices::Addresses;
+use super::{Bench, Overlay, Pricing};
 use crate::config::values::{HttpVersion, KeyHeader, Pem, Stamp, Trust};
 use crate::config::{OutCode, Problem, Raw, Sited, defaults, raw};
+use crate::prices::Book;
 use crate::snapshot::upstream::Pseudonyms;
 use crate::snapshot::{Credential, Patience, Upstream, UpstreamOrigin, digest, trust};
 use crate::units::{Dialect, Secret, UpstreamName};
@@ -18,19 +20,34 @@ use crate::units::{Dialect, Secret, UpstreamName};
 pub(super) const SIMULATED_KEY: &str = "sk-simulated";
 
 impl Bench<'_> {
-    pub(super) fn upstreams(&mut self, raw: &Raw, overlay: &Overlay) -> Vec<Arc<Upstream>> {
+    pub(super) fn upstreams(
+        &mut self,
+        raw: &Raw,
+        overlay: &Overlay,
+        book: &Book,
+    ) -> Vec<Arc<Upstream>> {
+        let addresses = Addresses::of(raw);
         let mut upstreams: Vec<Upstream> = if raw.upstreams.is_empty() {
             [
                 ("openai", Dialect::OpenAi, "api.openai.com"),
                 ("anthropic", Dialect::Anthropic, "api.anthropic.com"),
             ]
             .into_iter()
-            .filter_map(|(name, dialect, host)| built_in(name, dialect, host))
+            .filter_map(|(name, dialect, host)| {
+                let pricing = addresses.pricing(book, None, host, dialect)?;
+                built_in(name, dialect, host, pricing)
+            })
             .collect()
         } else {
             raw.upstreams
                 .iter()
-                .filter_map(|upstream| self.upstream(upstream, raw))
+                .filter_map(|upstream| {
+                    let host = upstream.url.value.host().as_str();
+                    let provider = upstream.provider.as_ref().map(|name| name.value.as_str());
+                    let dialect = upstream.dialect.value;
+                    let pricing = addresses.pricing(book, provider, host, dialect)?;
+                    self.upstream(upstream, raw, pricing)
+                })
                 .collect()
         };
         if let Some(simulator) = overlay.simulator {
@@ -41,7 +58,7 @@ impl Bench<'_> {
         upstreams.into_iter().map(Arc::new).collect()
     }
 
-    fn upstream(&mut self, raw: &raw::Upstream, all: &Raw) -> Option<Upstream> {
+    fn upstream(&mut self, raw: &raw::Upstream, all: &Raw, pricing: Pricing) -> Option<Upstream> {
         let url = &raw.url.value;
         let host = url.host().as_str();
         let server_name = if url.tls() {
@@ -84,6 +101,7 @@ impl Bench<'_> {
             } else {
                 url.path().into()
             },
+            pricing,
             region: raw
                 .region
                 .as_ref()
@@ -214,7 +232,7 @@ fn has_own_keys(upstream: &raw::Upstream, all: &Raw) -> bool {
         .any(|own| own.upstream.value == upstream.name.value)
 }
 
-fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
+fn built_in(name: &str, dialect: Dialect, host: &str, pricing: Pricing) -> Option<Upstream> {
     Some(Upstream {
         name: name.parse::<UpstreamName>().ok()?,
         dialect,
@@ -229,6 +247,7 @@ fn built_in(name: &str, dialect: Dialect, host: &str) -> Option<Upstream> {
         tls: None,
         authority: HeaderValue::try_from(host).ok()?,
         base: "/v1".into(),
+        pricing,
         region: None,
         credential: None,
         key_header: defaults::key_header(dialect),

@@ -7,7 +7,7 @@ use http::Method;
 
 use super::asked::{Governed, ReferenceKind, Role};
 use super::needle::{Needle, Needles, Says};
-use super::tally::{Answer, Fact, Word};
+use super::tally::{Answer, Count, Fact, Word};
 use crate::units::{Dialect, Endpoint};
 
 /// The endpoint of a method and the first three path segments after `/v1` (empty where there are fewer).
@@ -170,19 +170,76 @@ macro_rules! usage {
     ($at:literal $whole:ident) => {
         &[
             ($at, Fact::$whole),
-            (concat!($at, ".input_tokens"), Fact::Input),
-            (concat!($at, ".output_tokens"), Fact::Output),
-            (concat!($at, ".cache_read_input_tokens"), Fact::CacheRead),
+            (concat!($at, ".input_tokens"), Fact::Count(Count::Input)),
+            (concat!($at, ".output_tokens"), Fact::Count(Count::Output)),
+            (
+                concat!($at, ".cache_read_input_tokens"),
+                Fact::Count(Count::CacheRead),
+            ),
             (
                 concat!($at, ".cache_creation_input_tokens"),
-                Fact::CacheWrite,
+                Fact::Count(Count::CacheWrite),
+            ),
+            (
+                concat!($at, ".cache_creation.ephemeral_5m_input_tokens"),
+                Fact::Count(Count::CacheWriteShort),
+            ),
+            (
+                concat!($at, ".cache_creation.ephemeral_1h_input_tokens"),
+                Fact::Count(Count::CacheWriteLong),
             ),
             (
                 concat!($at, ".output_tokens_details.thinking_tokens"),
-                Fact::Reasoning,
+                Fact::Count(Count::Reasoning),
+            ),
+            (
+                concat!($at, ".server_tool_use.web_search_requests"),
+                Fact::Count(Count::WebSearches),
+            ),
+            (
+                concat!($at, ".server_tool_use.web_fetch_requests"),
+                Fact::Count(Count::WebFetches),
             ),
             (concat!($at, ".service_tier"), Fact::Tier),
             (concat!($at, ".inference_geo"), Fact::Geo),
+            (concat!($at, ".speed"), Fact::Speed),
+            (concat!($at, ".iterations"), Fact::Passes),
+            (concat!($at, ".iterations[*]"), Fact::Pass),
+            (concat!($at, ".iterations[*].model"), Fact::PassModel),
+            (
+                concat!($at, ".iterations[*].input_tokens"),
+                Fact::PassCount(Count::Input),
+            ),
+            (
+                concat!($at, ".iterations[*].output_tokens"),
+                Fact::PassCount(Count::Output),
+            ),
+            (
+                concat!($at, ".iterations[*].cache_read_input_tokens"),
+                Fact::PassCount(Count::CacheRead),
+            ),
+            (
+                concat!($at, ".iterations[*].cache_creation_input_tokens"),
+                Fact::PassCount(Count::CacheWrite),
+            ),
+            (
+                concat!(
+                    $at,
+                    ".iterations[*].cache_creation.ephemeral_5m_input_tokens"
+                ),
+                Fact::PassCount(Count::CacheWriteShort),
+            ),
+            (
+                concat!(
+                    $at,
+                    ".iterations[*].cache_creation.ephemeral_1h_input_tokens"
+                ),
+                Fact::PassCount(Count::CacheWriteLong),
+            ),
+            (
+                concat!($at, ".iterations[*].output_tokens_details.thinking_tokens"),
+                Fact::PassCount(Count::Reasoning),
+            ),
         ]
     };
 }

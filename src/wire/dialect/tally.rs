@@ -1,13 +1,15 @@
 //! Reads what an answer used, from its bytes as they pass. Must never hold an answer, stop it, or take a
 //! number for the provider's that is not.
 
-use crate::units::{Counted, Dialect, Endpoint, Tokens, Usage};
+use crate::units::{Counted, Dialect, Endpoint, Pass, Speed, Tokens, Usage};
 use crate::wire::json_scan::{self, PathId, Rules};
+pub(super) use numbers::Count;
 pub(super) use running::{Answer, Fact};
 use running::{Running, Said};
 
 mod chat;
 mod named;
+mod numbers;
 mod running;
 
 /// Reads one answer. It is fed every byte of the body as the upstream sent it, in any pieces.
@@ -73,11 +75,13 @@ impl Meter {
     pub fn facts(&self) -> AnswerFacts<'_> {
         let tally = &self.tally;
         AnswerFacts {
-            usage: tally.running.usage(tally.dialect),
+            usage: tally.reported(),
+            contradicts: tally.running.contradicts(tally.dialect),
             final_usage: tally.final_usage,
             model: tally.running.model.as_deref(),
             service_tier: tally.running.tier.as_deref(),
             inference_geo: tally.running.geo.as_deref(),
+            speed: tally.running.speed,
             id: tally.running.id.as_deref(),
             output_bytes: tally.output_bytes,
             content_seen: self.content_seen(),
@@ -88,11 +92,16 @@ impl Meter {
         }
     }
 
+    /// The passes that the answer says it was made in, each to be billed by its own model; none, mostly.
+    pub fn passes(&self) -> Vec<Pass> {
+        self.tally.running.passes(self.tally.dialect)
+    }
+
     /// The usage to settle on if the answer ends here. Reported only if the provider has said its last word; else
     /// the numbers that are certain, with `input_estimate` and a quarter of the text's bytes, rounded up, for the rest.
     pub fn usage(&self, input_estimate: Tokens) -> Counted<Usage> {
         let tally = &self.tally;
-        let reported = tally.running.usage(tally.dialect);
+        let reported = tally.reported();
         if tally.endpoint == Endpoint::CountTokens {
             // Counting is free; the number it answers with is not usage.
             return Counted::Reported(Usage::default());
@@ -105,7 +114,7 @@ impl Meter {
             return Counted::Estimated(Usage::default());
         }
         let known = reported.unwrap_or_default();
-        let input = if tally.running.input.is_some() {
+        let input = if tally.running.numbers.input.is_some() {
             known.input
         } else {
             input_estimate
@@ -132,6 +141,9 @@ impl Meter {
 pub struct AnswerFacts<'a> {
     /// The usage as last reported, whether or not more is to come.
     pub usage: Option<Usage>,
+    /// Whether that report contradicts itself: a part is larger than its whole, or a total is not the sum. `usage` is
+    /// the larger of what it says.
+    pub contradicts: bool,
     /// Whether that report is the provider's last word.
     pub final_usage: bool,
     /// The model that answered.
@@ -140,6 +152,8 @@ pub struct AnswerFacts<'a> {
     pub service_tier: Option<&'a str>,
     /// Where the model ran.
     pub inference_geo: Option<&'a str>,
+    /// How fast it was.
+    pub speed: Speed,
     /// The answer's id.
     pub id: Option<&'a str>,
     /// Bytes of generated text seen (tool arguments and reasoning included, padding not); the estimate's basis.
@@ -212,6 +226,17 @@ impl Tally {
             events: 0,
             unreadable: 0,
         }
+    }
+
+    /// The usage as reported so far. What makes images or speech makes nothing else.
+    fn reported(&self) -> Option<Usage> {
+        let mut usage = self.running.usage(self.dialect)?;
+        match self.endpoint {
+            Endpoint::ImageGenerations => usage.detail.image_output = usage.output,
+            Endpoint::Speech => usage.detail.audio_output = usage.output,
+            _ => {}
+        }
+        Some(usage)
     }
 
     const fn generates(&self) -> bool {

@@ -1,7 +1,8 @@
 //! The numbers of an answer as they come in: for each field the last that was not `null`, never a sum.
 //! Must never settle anything; what is final is for the meter to say.
 
-use crate::units::{Dialect, Tokens, Usage};
+use super::numbers::{Count, Numbers};
+use crate::units::{Dialect, Pass, Speed, Usage};
 use crate::wire::json_scan::{Kind, PathId, Paths, Scan, Seen};
 
 /// The longest model name, tier or id that is kept.
@@ -45,15 +46,24 @@ pub(in crate::wire::dialect) enum Fact {
     Geo,
     Id,
     Error,
+    /// The usage, whole.
     Usage,
     /// The usage an Anthropic stream opens with: its output is a placeholder.
     Opening,
-    Input,
-    Output,
-    CacheRead,
-    CacheWrite,
-    Reasoning,
-    Total,
+    /// A number of the usage.
+    Count(Count),
+    /// How fast the model was.
+    Speed,
+    /// The list of the passes an answer was made in; a later one replaces it.
+    Passes,
+    /// One pass: what follows belongs to it.
+    Pass,
+    PassModel,
+    PassCount(Count),
+    /// The list of an answer's items; a later one replaces it.
+    Items,
+    /// What an item of the answer is.
+    Item,
     /// Chat's list of choices; the usage chunk has an empty one.
     Choices,
     /// Why the output ended: nothing more is generated.
@@ -73,18 +83,20 @@ pub(super) struct Said {
     pub(super) finish: bool,
 }
 
+/// The most passes of an answer that are kept.
+const PASSES: usize = 1024;
+
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    pub(super) input: Option<Tokens>,
-    pub(super) output: Option<Tokens>,
-    cache_read: Option<Tokens>,
-    cache_write: Option<Tokens>,
-    reasoning: Option<Tokens>,
-    total: Option<Tokens>,
+    pub(super) numbers: Numbers,
+    passes: Vec<(Option<Box<str>>, Numbers)>,
+    /// There were more passes than are kept.
+    crowded: bool,
     pub(super) model: Option<Box<str>>,
     pub(super) tier: Option<Box<str>>,
     pub(super) geo: Option<Box<str>>,
     pub(super) id: Option<Box<str>>,
+    pub(super) speed: Speed,
 }
 
 impl Running {
@@ -132,59 +144,73 @@ impl Running {
             Fact::Usage => said.usage |= matches!(seen, Seen::Container(Kind::Object, _)),
             Fact::Choices => said.choices = seen == Seen::Container(Kind::Array, false),
             Fact::Finish => said.finish = true,
-            Fact::Input => number(&mut self.input, count),
-            Fact::Output => number(&mut self.output, count),
-            Fact::CacheRead => number(&mut self.cache_read, count),
-            Fact::CacheWrite => number(&mut self.cache_write, count),
-            Fact::Reasoning => number(&mut self.reasoning, count),
-            Fact::Total => number(&mut self.total, count),
+            Fact::Speed => {
+                if let Some(text) = text {
+                    self.speed = Speed::said(text);
+                }
+            }
+            Fact::Count(which) => self.numbers.take(which, count),
+            Fact::Items => self.numbers.searches_counted = 0,
+            Fact::Item => {
+                let is_search = text == Some("web_search_call");
+                self.numbers.searches_counted += u32::from(is_search);
+            }
+            Fact::Passes => self.passes.clear(),
+            Fact::Pass if self.passes.len() < PASSES => self.passes.push(Default::default()),
+            Fact::Pass => self.crowded = true,
+            Fact::PassModel => {
+                if let Some((model, _)) = self.passes.last_mut() {
+                    keep(model, text);
+                }
+            }
+            Fact::PassCount(which) => {
+                if let Some((_, numbers)) = self.passes.last_mut() {
+                    numbers.take(which, count);
+                }
+            }
         }
     }
 
-    /// The usage as reported so far, in the one shape; `None` if no number was.
+    /// The usage as reported so far, in the one shape; `None` if no number was. Passes that the report leaves out of its
+    /// totals are in it.
     pub(super) fn usage(&self, dialect: Dialect) -> Option<Usage> {
-        if self.input.is_none() && self.output.is_none() && self.total.is_none() {
-            return None;
+        let whole = self.numbers.usage(dialect)?;
+        if self.passes.is_empty() {
+            return Some(whole);
         }
-        let part = |count: Option<Tokens>| count.unwrap_or(0);
-        let (cache_read, cache_write) = (part(self.cache_read), part(self.cache_write));
-        let reasoning = part(self.reasoning);
-        let (input, output) = match dialect {
-            Dialect::OpenAi => self.openai(reasoning),
-            // Anthropic's input excludes what went through the cache.
-            Dialect::Anthropic => {
-                let input = part(self.input)
-                    .saturating_add(cache_read)
-                    .saturating_add(cache_write);
-                (input, part(self.output))
-            }
-        };
-        Some(Usage {
-            input,
-            cache_read,
-            cache_write,
-            output,
-            reasoning,
+        let in_passes = self.in_passes(dialect);
+        Some(whole.plus(in_passes.minus(whole)))
+    }
+
+    /// The passes that the report tells, if it tells any.
+    pub(super) fn passes(&self, dialect: Dialect) -> Vec<Pass> {
+        let passes = self.passes.iter();
+        passes
+            .map(|(model, numbers)| Pass {
+                model: model.clone(),
+                usage: numbers.usage(dialect).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    fn in_passes(&self, dialect: Dialect) -> Usage {
+        let passes = self.passes.iter();
+        passes.fold(Usage::default(), |sum, (_, numbers)| {
+            sum.plus(numbers.usage(dialect).unwrap_or_default())
         })
     }
 
-    fn openai(&self, reasoning: Tokens) -> (Tokens, Tokens) {
-        let output = self.output.unwrap_or(0);
-        let Some(total) = self.total else {
-            return (self.input.unwrap_or(0), output);
+    /// Whether the report contradicts itself: the usage is then the larger of what it says.
+    pub(super) fn contradicts(&self, dialect: Dialect) -> bool {
+        let numbers = std::iter::once(&self.numbers).chain(self.passes.iter().map(|(_, all)| all));
+        let torn = numbers
+            .into_iter()
+            .any(|numbers| numbers.contradicts(dialect));
+        let left_out = || {
+            let whole = self.numbers.usage(dialect).unwrap_or_default();
+            whole.minus(self.in_passes(dialect)).total() > 0
         };
-        // Some embedding servers report a total only.
-        let input = self.input.unwrap_or_else(|| total.saturating_sub(output));
-        // xAI counts reasoning beside the output; the total gives it away.
-        let beside = total == input.saturating_add(output).saturating_add(reasoning);
-        (
-            input,
-            if beside {
-                output.saturating_add(reasoning)
-            } else {
-                output
-            },
-        )
+        torn || self.crowded || (!self.passes.is_empty() && left_out())
     }
 }
 
@@ -194,8 +220,4 @@ fn keep(slot: &mut Option<Box<str>>, text: Option<&str>) {
     {
         *slot = Some(text.into());
     }
-}
-
-fn number(slot: &mut Option<Tokens>, value: Option<Tokens>) {
-    *slot = value.or(*slot);
 }

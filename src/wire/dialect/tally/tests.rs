@@ -132,6 +132,7 @@ fn a_chat_stream() {
         cache_write: 8,
         output: 20,
         reasoning: 5,
+        ..Usage::default()
     };
     assert_eq!(read.usage, Counted::Reported(usage));
     assert_eq!(read.model.as_deref(), Some("gpt-5.6-mini-2026-07-01"));
@@ -248,6 +249,7 @@ fn a_responses_stream() {
         cache_write: 4,
         output: 7,
         reasoning: 3,
+        ..Usage::default()
     };
     assert_eq!(read.usage, Counted::Reported(usage));
     assert_eq!(read.model.as_deref(), Some("gpt-5.6-2026-07-01"));
@@ -342,6 +344,7 @@ fn a_messages_stream() {
         cache_write: 100,
         output: 15,
         reasoning: 2,
+        ..Usage::default()
     };
     assert_eq!(read.usage, Counted::Reported(usage));
     assert_eq!(read.model.as_deref(), Some("claude-haiku-5-5"));
@@ -363,6 +366,7 @@ fn a_messages_stream_that_breaks_off_keeps_what_is_certain() {
         cache_write: 100,
         output: 5,
         reasoning: 0,
+        ..Usage::default()
     };
     assert_eq!(cut.usage, Counted::Estimated(certain));
     // The placeholder is not settled on, even if the stream says that it stopped.
