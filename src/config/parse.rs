@@ -5,14 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::defaults;
-use super::prices::price_flaw;
 use super::problem::OutCode;
 use super::values::{
-    AdminAddress, CallerId, Date, Glob, HostName, KeyHash, ListenAddress, Note, Pem, Per,
-    PolicyName, ProviderName, ProxyAddress, ProxySocket, Rate, Region, Scheme, TenantHeader,
-    UpstreamUrl, WebOrigin,
+    AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName,
+    ProxyAddress, ProxySocket, Rate, Region, Scheme, TenantHeader, UpstreamUrl, WebOrigin,
 };
-use crate::units::{PicoUsd, PriceUnit, UpstreamName};
+use crate::units::UpstreamName;
 
 /// Why a text is not a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,19 +112,6 @@ const GLOB: Flaw = flaw(
 const MODEL: Flaw = flaw(
     "the name of a model",
     "use 1 to 256 visible ASCII characters, no `*`",
-);
-const PROVIDER: Flaw = flaw(
-    "the name of a provider",
-    "use `[A-Za-z0-9]`, then also `_`, `.` and `-`, up to 128 bytes",
-);
-const DATE: Flaw = flaw("a day of the calendar", "write for example `2026-11-24`");
-const NOTE: Flaw = flaw(
-    "a line of text",
-    "use 1 to 500 characters, none of them a control",
-);
-const FACTOR: Flaw = flaw(
-    "a factor above 0 and up to 1000",
-    "write digits, with a point and up to six more at most: `1.1`",
 );
 const KEY_HASH: Flaw = flaw(
     "`sha256:` and 64 hex digits",
@@ -508,53 +493,6 @@ pub(super) fn model(text: &str) -> Result<String, Flaw> {
     } else {
         Err(MODEL)
     }
-}
-
-/// US dollars for a million tokens.
-pub(super) fn price_per_million(text: &str) -> Result<PicoUsd, Flaw> {
-    PicoUsd::parse_per_million(text).map_err(|fault| price_flaw(fault, PriceUnit::Million))
-}
-
-/// US dollars for one.
-pub(super) fn price_each(text: &str) -> Result<PicoUsd, Flaw> {
-    PicoUsd::parse_each(text).map_err(|fault| price_flaw(fault, PriceUnit::Each))
-}
-
-/// A multiplier, in millionths.
-pub(super) fn factor(text: &str) -> Result<u64, Flaw> {
-    let PicoUsd(millionths) = PicoUsd::parse_per_million(text).map_err(|_| FACTOR)?;
-    let sane = (1..=1_000_000_000).contains(&millionths);
-    sane.then_some(millionths).ok_or(FACTOR)
-}
-
-/// The name of a provider: the grammar of an upstream's name.
-pub(super) fn provider(text: &str) -> Result<ProviderName, Flaw> {
-    let name = text.parse::<UpstreamName>().map_err(|_| PROVIDER)?;
-    Ok(ProviderName::new(name.as_str()))
-}
-
-/// `2026-11-24`.
-pub(super) fn date(text: &str) -> Result<Date, Flaw> {
-    let shape = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    let part = |range: std::ops::Range<usize>| text.get(range)?.parse::<u8>().ok();
-    let real =
-        (1..=12).contains(&part(5..7).unwrap_or(0)) && (1..=31).contains(&part(8..10).unwrap_or(0));
-    if shape && real {
-        Ok(Date::new(text))
-    } else {
-        Err(DATE)
-    }
-}
-
-/// A line for people.
-pub(super) fn note(text: &str) -> Result<Note, Flaw> {
-    let good =
-        !text.is_empty() && text.chars().count() <= 500 && !text.chars().any(char::is_control);
-    if good { Ok(Note::new(text)) } else { Err(NOTE) }
 }
 
 /// A credential that can stand in a header.

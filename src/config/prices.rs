@@ -16,7 +16,9 @@ use super::setting::Setting;
 use super::site::{Site, Sited};
 use super::suggest;
 use super::values::{Date, Glob, Note, ProviderName, UnknownModel};
-use crate::units::{AmountFault, Hours, Line, PicoUsd, PriceUnit, Tier};
+use crate::units::{Hours, Line, PicoUsd, PriceUnit, Tier};
+
+pub(super) mod text;
 
 /// `[prices]`: what calls cost.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +156,7 @@ fn provider(
 }
 
 fn provider_name(context: &mut Context<'_>, name: &str, site: Site) -> Option<Sited<ProviderName>> {
-    match parse::provider(name) {
+    match text::provider(name) {
         Ok(name) => Some(Sited::new(name, site)),
         Err(flaw) => {
             let shown: String = name.chars().take(60).collect();
@@ -245,8 +247,8 @@ impl Setting for PicoUsd {
 /// A price as it is written, whether as a text or as a number: never through a float.
 fn price(node: &Node<'_>, context: &mut Context<'_>, unit: PriceUnit) -> Option<Sited<PicoUsd>> {
     decimal(node, context, |text| match unit {
-        PriceUnit::Million => parse::price_per_million(text),
-        PriceUnit::Each => parse::price_each(text),
+        PriceUnit::Million => text::price_per_million(text),
+        PriceUnit::Each => text::price_each(text),
     })
 }
 
@@ -371,29 +373,9 @@ impl Setting for FactorTable {
                     continue;
                 }
             };
-            *slot = decimal(&entry, context, parse::factor).map(|factor| factor.value);
+            *slot = decimal(&entry, context, text::factor).map(|factor| factor.value);
         }
         Some(Sited::new(table, node.site))
-    }
-}
-
-/// What is wrong with a text that is no price.
-pub(super) const fn price_flaw(fault: AmountFault, unit: PriceUnit) -> Flaw {
-    let hint = match (fault, unit) {
-        (AmountFault::NotANumber, _) => "write digits, with a point at most: `\"2.50\"`",
-        (AmountFault::TooFine(_), PriceUnit::Million) => {
-            "six digits behind the point are exact for a million tokens"
-        }
-        (AmountFault::TooFine(_), PriceUnit::Each) => "twelve digits behind the point are exact",
-        (AmountFault::TooLarge, _) => "it is larger than can be counted",
-    };
-    Flaw {
-        code: OutCode::InvalidValue,
-        expected: match unit {
-            PriceUnit::Million => "a price in US dollars for a million tokens",
-            PriceUnit::Each => "a price in US dollars",
-        },
-        hint,
     }
 }
 

@@ -37,6 +37,8 @@ mod pair;
 #[cfg(test)]
 mod panic;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod run;
