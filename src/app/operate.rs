@@ -13,7 +13,7 @@ use super::sidecar::Sidecar;
 use crate::config::values::LogLevel;
 use crate::edge::{AdminReply, Ask};
 use crate::snapshot::WatchState;
-use crate::units::{AdminOutcome, TenantId};
+use crate::units::{AdminOutcome, NanoUsd, TenantId};
 
 /// Does what is asked, and answers; a reload is not done here.
 pub(super) fn answer(sidecar: &mut Sidecar, ask: &Ask, to: oneshot::Sender<AdminReply>) {
@@ -24,9 +24,12 @@ pub(super) fn answer(sidecar: &mut Sidecar, ask: &Ask, to: oneshot::Sender<Admin
         }
         Ask::Health | Ask::Reload => health(sidecar, false),
         Ask::Config => config(sidecar, false),
-        Ask::Drain | Ask::LogLevel | Ask::Suspend { .. } | Ask::Resume(_) => {
-            while_draining(sidecar, ask)
-        }
+        Ask::Drain
+        | Ask::LogLevel
+        | Ask::Suspend { .. }
+        | Ask::Resume(_)
+        | Ask::TopUp { .. }
+        | Ask::Freeze { .. } => while_draining(sidecar, ask),
     };
     // Whoever asked may be gone.
     let _ = to.send(reply);
@@ -41,6 +44,17 @@ pub(super) fn while_draining(sidecar: &Sidecar, ask: &Ask) -> AdminReply {
         Ask::LogLevel => level_of(sidecar),
         Ask::Suspend { tenant, cut } => suspend(sidecar, tenant, *cut),
         Ask::Resume(tenant) => resume(sidecar, tenant),
+        Ask::TopUp {
+            tenant,
+            budget,
+            of,
+            amount,
+        } => top_up(sidecar, tenant, (budget, of), *amount),
+        Ask::Freeze {
+            tenant,
+            budget,
+            frozen,
+        } => freeze(sidecar, tenant, budget, *frozen),
         Ask::Reload => {
             failed(&json!({"result": "rejected", "problems": "the sidecar is draining"}))
         }
@@ -123,6 +137,53 @@ fn resume(sidecar: &Sidecar, id: &TenantId) -> AdminReply {
     let was = tenant.account().order().is_suspended();
     tenant.account().resume();
     done(&json!({"tenant": id.as_str(), "suspended": false, "was_suspended": was}))
+}
+
+/// For the window of now: the next one has what the configuration says.
+fn top_up(
+    sidecar: &Sidecar,
+    id: &TenantId,
+    (budget, of): (&str, &str),
+    amount: NanoUsd,
+) -> AdminReply {
+    let ground = &sidecar.ground;
+    let snapshot = ground.live.take();
+    let Some(tenant) = snapshot.tenant(id) else {
+        return no_tenant(id);
+    };
+    let wall = ground.clock.wall();
+    if !tenant.account().top_up(budget, of, amount, wall) {
+        return no_budget(id, budget);
+    }
+    let states = tenant.account().budgets(wall);
+    let mut same = states
+        .iter()
+        .filter(|state| &*state.budget == budget && &*state.of == of);
+    let limit = same.next().map(|state| state.limit.to_string());
+    done(&json!({
+        "tenant": id.as_str(),
+        "budget": budget,
+        "of": of,
+        "added_usd": amount.to_string(),
+        "limit_usd": limit,
+    }))
+}
+
+/// Holds until it is taken back or the process ends.
+fn freeze(sidecar: &Sidecar, id: &TenantId, budget: &str, frozen: bool) -> AdminReply {
+    let snapshot = sidecar.ground.live.take();
+    let Some(tenant) = snapshot.tenant(id) else {
+        return no_tenant(id);
+    };
+    if !tenant.account().freeze(budget, frozen) {
+        return no_budget(id, budget);
+    }
+    done(&json!({"tenant": id.as_str(), "budget": budget, "frozen": frozen}))
+}
+
+fn no_budget(id: &TenantId, budget: &str) -> AdminReply {
+    let message = format!("the tenant `{id}` has no budget `{budget}`");
+    reply(AdminOutcome::Unknown, &json!({ "message": message }))
 }
 
 fn no_tenant(id: &TenantId) -> AdminReply {

@@ -9,9 +9,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::duration;
+use crate::config::money::BudgetName;
 use crate::config::values::LogLevel;
 use crate::simulator::Script;
-use crate::units::TenantId;
+use crate::units::{AmountFault, NanoUsd, TenantId};
 
 /// A sidecar that makes the tenant the spine of everything an AI agent does.
 #[derive(Debug, Parser)]
@@ -40,6 +41,8 @@ pub(super) enum Verb {
     Keys(Keys),
     /// Serve the simulated model upstream
     Simulate(Simulate),
+    /// Show, top up and freeze the budgets of a running sidecar
+    Budget(Budget),
     /// Talk to a running sidecar
     Ctl(Ctl),
     /// Make what packages hold: manual pages, shell completions, the configuration's schema
@@ -262,6 +265,15 @@ them lines such as `%% answer` (begins the answer to the next request), `%% wait
 
 #[derive(Args, Debug)]
 pub(super) struct Ctl {
+    #[command(flatten)]
+    pub(super) way: Way,
+    #[command(subcommand)]
+    pub(super) verb: CtlVerb,
+}
+
+/// How a running sidecar is reached, and how its answer is printed.
+#[derive(Args, Debug)]
+pub(super) struct Way {
     /// Where the sidecar's state lies [default: $`STATE_DIRECTORY`, $`XDG_STATE_HOME/outrigger`]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state: Option<PathBuf>,
@@ -274,8 +286,66 @@ pub(super) struct Ctl {
     /// Print the answer as JSON, one document per line
     #[arg(long, global = true)]
     pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Budget {
+    #[command(flatten)]
+    pub(super) way: Way,
     #[command(subcommand)]
-    pub(super) verb: CtlVerb,
+    pub(super) verb: BudgetVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BudgetVerb {
+    /// List the budgets: what each has, what was spent and is held of it, when it begins anew
+    Show(Tenants),
+    /// Add to a budget for its window of now; the next one has what the configuration says
+    Topup {
+        /// Whose
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Which, by its name in the configuration
+        #[arg(value_name = "BUDGET")]
+        budget: BudgetName,
+        /// How much, in US dollars: `25` or `0.50`
+        #[arg(value_name = "USD", value_parser = dollars)]
+        amount: NanoUsd,
+        /// Of which agent, session or user, where the budget is one for each
+        #[arg(long, value_name = "NAME", value_parser = part)]
+        of: Option<String>,
+    },
+    /// Let nothing more be spent of a budget; what is under way goes on
+    Freeze {
+        /// Whose
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Which
+        #[arg(value_name = "BUDGET")]
+        budget: BudgetName,
+    },
+    /// Let a frozen budget be spent again
+    Unfreeze {
+        /// Whose
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Which
+        #[arg(value_name = "BUDGET")]
+        budget: BudgetName,
+    },
+}
+
+fn dollars(text: &str) -> Result<NanoUsd, AmountFault> {
+    NanoUsd::parse(text)
+}
+
+/// A name that needs no escaping in a target.
+fn part(text: &str) -> Result<String, &'static str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:@-".contains(&byte);
+    if text.is_empty() || !text.bytes().all(plain) {
+        return Err("use `[A-Za-z0-9_.:@-]`");
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

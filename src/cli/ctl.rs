@@ -5,31 +5,41 @@ use std::process::ExitCode;
 use http::Method;
 use serde_json::Value;
 
-use super::args::{Ctl, CtlVerb};
+use super::args::{Ctl, CtlVerb, Tenants, Way};
 use super::told;
 use super::verbs::{complain, say};
 use crate::app::{Answer, Door, Error, admin_socket, call};
 use crate::host::tasks;
 
 pub(super) fn ctl(control: &Ctl) -> Result<ExitCode, Error> {
-    let door = match &control.admin {
-        Some(named) => Door::named(named, control.token_file.as_deref())?,
-        None => Door::Socket(admin_socket(control.state.as_deref())),
+    ask(&control.way, target(&control.verb), |line, is_first| {
+        tell(&control.verb, line, is_first);
+    })
+}
+
+/// Calls a running sidecar and prints what it says: as it is, or as `tell` does for people, line by line.
+pub(super) fn ask(
+    way: &Way,
+    (method, target): (Method, String),
+    tell: impl Fn(&str, bool),
+) -> Result<ExitCode, Error> {
+    let door = match &way.admin {
+        Some(named) => Door::named(named, way.token_file.as_deref())?,
+        None => Door::Socket(admin_socket(way.state.as_deref())),
     };
-    let (method, target) = target(&control.verb);
     let mut first = true;
     let mut take = |line: &str| {
-        if control.json {
+        if way.json {
             say(line);
         } else {
-            tell(&control.verb, line, std::mem::take(&mut first));
+            tell(line, std::mem::take(&mut first));
         }
     };
     let runtime = tasks::small_runtime()?;
     let answer = runtime.block_on(call(&door, method, &target, &mut take))?;
     Ok(match answer {
         Answer::Done => ExitCode::SUCCESS,
-        Answer::Refused(document) => refused(control, &document),
+        Answer::Refused(document) => refused(way, &document),
     })
 }
 
@@ -39,13 +49,7 @@ fn target(verb: &CtlVerb) -> (Method, String) {
         CtlVerb::Drain => (Method::POST, "/drain".to_owned()),
         CtlVerb::Health => (Method::GET, "/health".to_owned()),
         CtlVerb::Config => (Method::GET, "/config".to_owned()),
-        CtlVerb::Tenants(list) => {
-            let only = list.tenant.as_ref();
-            let path = only.map_or_else(|| "/tenants".to_owned(), |id| format!("/tenants/{id}"));
-            let after = list.after.as_ref().map(|id| format!("after={id}"));
-            let limit = list.limit.map(|most| format!("limit={most}"));
-            (Method::GET, with_query(path, [after, limit]))
-        }
+        CtlVerb::Tenants(list) => listing("/tenants", list),
         CtlVerb::Loglevel(wish) => {
             let Some(level) = &wish.level else {
                 return (Method::GET, "/loglevel".to_owned());
@@ -66,7 +70,16 @@ fn target(verb: &CtlVerb) -> (Method, String) {
     }
 }
 
-fn with_query(path: String, members: [Option<String>; 2]) -> String {
+/// The target of a list of something, by tenants.
+pub(super) fn listing(path: &str, list: &Tenants) -> (Method, String) {
+    let only = list.tenant.as_ref();
+    let path = only.map_or_else(|| path.to_owned(), |id| format!("{path}/{id}"));
+    let after = list.after.as_ref().map(|id| format!("after={id}"));
+    let limit = list.limit.map(|most| format!("limit={most}"));
+    (Method::GET, with_query(path, [after, limit]))
+}
+
+pub(super) fn with_query(path: String, members: [Option<String>; 2]) -> String {
     let members: Vec<String> = members.into_iter().flatten().collect();
     if members.is_empty() {
         return path;
@@ -101,14 +114,14 @@ fn tell(verb: &CtlVerb, line: &str, is_first: bool) {
 }
 
 /// Says why not: the report of a configuration is many lines long, and no text to be read inside a JSON string.
-fn refused(control: &Ctl, document: &Value) -> ExitCode {
+fn refused(way: &Way, document: &Value) -> ExitCode {
     if let Some(problems) = document["problems"].as_str() {
         complain(problems.trim_end());
     }
     if let Some(message) = document["message"].as_str() {
         complain(&format!("error: {message}"));
     }
-    if control.json {
+    if way.json {
         say(&document.to_string());
     } else if document["result"].is_string() {
         say(&told::reload(document));

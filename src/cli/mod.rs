@@ -2,6 +2,7 @@
 //! Must never know how anything works.
 
 mod args;
+mod budget;
 mod ctl;
 mod explain;
 mod generate;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(explain) => explain::explain(&explain),
         Verb::Keys(keys) => verbs::keys(&keys),
         Verb::Simulate(simulate) => verbs::simulate(&simulate),
+        Verb::Budget(money) => budget::budget(&money),
         Verb::Ctl(control) => ctl::ctl(&control),
         Verb::Generate(generate) => generate::generate(&generate),
     };

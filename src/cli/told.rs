@@ -98,6 +98,53 @@ pub(super) fn tenant(line: &str) -> String {
     )
 }
 
+/// The heading of the list of budgets.
+pub(super) const BUDGETS: &str = "TENANT                   BUDGET           OF                 SPENT USD      HELD USD     LIMIT USD  RESETS";
+
+/// One line of the list.
+pub(super) fn budget(document: &Value) -> String {
+    let of = match (word(&document["scope"]), word(&document["of"])) {
+        ("tenant", _) => "-",
+        (_, "") => "(unnamed)",
+        (_, of) => of,
+    };
+    let resets = if document["frozen"] == true {
+        "frozen"
+    } else {
+        document["resets_at"].as_str().unwrap_or("never")
+    };
+    format!(
+        "{:<24} {:<16} {of:<14} {:>13} {:>13} {:>13}  {resets}",
+        word(&document["tenant"]),
+        word(&document["budget"]),
+        word(&document["spent_usd"]),
+        word(&document["held_usd"]),
+        word(&document["limit_usd"]),
+    )
+}
+
+/// A document of `topup`.
+pub(super) fn topped_up(document: &Value) -> String {
+    format!(
+        "added {} USD to `{}` of {}: {} USD in this window",
+        word(&document["added_usd"]),
+        word(&document["budget"]),
+        word(&document["tenant"]),
+        word(&document["limit_usd"]),
+    )
+}
+
+/// A document of `freeze` or `unfreeze`.
+pub(super) fn frozen(document: &Value) -> String {
+    let state = if document["frozen"] == true {
+        "frozen: nothing more is spent of it"
+    } else {
+        "released"
+    };
+    let (budget, tenant) = (word(&document["budget"]), word(&document["tenant"]));
+    format!("`{budget}` of {tenant} is {state}")
+}
+
 /// A document of `reload`.
 pub(super) fn reload(document: &Value) -> String {
     let generation = &document["generation"];

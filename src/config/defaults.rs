@@ -109,6 +109,8 @@ pub const BUDGET_ZONE: &str = "UTC";
 pub const BUDGET_MONTH_DAY: u32 = 1;
 /// `budgets.*.scope`.
 pub const BUDGET_SCOPE: BudgetScope = BudgetScope::Tenant;
+/// `policies.*.models.uncapped_output_tokens`.
+pub const UNCAPPED_OUTPUT: u64 = 16_384;
 /// `policies.*.hold`.
 pub const HOLD: HoldFor = HoldFor::Auto;
 /// `memory.buffers`: one part in so many of the memory that the process may use, but at least and at most so much.

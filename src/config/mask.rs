@@ -20,11 +20,12 @@ const SECRETIVE: [&str; 7] = [
     "token",
 ];
 /// Names that contain such a word and are none.
-const PLAIN: [&str; 4] = [
+const PLAIN: [&str; 5] = [
     "tokens",
     "input_tokens",
     "output_tokens",
     "max_output_tokens",
+    "uncapped_output_tokens",
 ];
 
 /// Whether the values of a key are never quoted.

@@ -38,6 +38,20 @@ impl ZoneName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetName(Box<str>);
 
+impl std::str::FromStr for BudgetName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        budget_name(text).map_err(|flaw| flaw.hint)
+    }
+}
+
+impl std::fmt::Display for BudgetName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl BudgetName {
     /// The name.
     pub fn as_str(&self) -> &str {

@@ -207,6 +207,8 @@ pub struct Models {
     pub rewrite: Option<Sited<Vec<Rewrite>>>,
     /// The largest output a request may ask for, in tokens.
     pub max_output_tokens: Option<Sited<u64>>,
+    /// The cap of calls that send none, where their whole cost is held, in tokens.
+    pub uncapped_output_tokens: Option<Sited<u64>>,
 }
 
 /// One line of `models.rewrite`.

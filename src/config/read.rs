@@ -307,6 +307,7 @@ fn models(context: &mut Context<'_>, section: &Section<'_>) -> Models {
         default: section.get(context, "default"),
         rewrite: section.get(context, "rewrite"),
         max_output_tokens: section.get(context, "max_output_tokens"),
+        uncapped_output_tokens: section.get(context, "uncapped_output_tokens"),
     }
 }
 

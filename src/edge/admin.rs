@@ -2,6 +2,7 @@
 //! configured, a loopback port whose callers show a token. Each call has a role, and is logged and counted, the refused
 //! ones too. Must never let a GET change anything, nor serve anybody whose right to ask is not known.
 
+mod budgets;
 mod route;
 mod tenants;
 
@@ -23,7 +24,7 @@ use crate::host::{self, Accepted, Peer, TcpListener, UnixListener};
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::Snapshot;
 use crate::trip::Ground;
-use crate::units::{AdminOutcome, AdminVerb, TenantId};
+use crate::units::{AdminOutcome, AdminVerb, NanoUsd, TenantId};
 
 /// What an operator asks of the control loop; the answer goes back through the channel.
 pub struct AdminCall {
@@ -57,6 +58,26 @@ pub enum Ask {
     },
     /// Take a tenant back.
     Resume(TenantId),
+    /// Add to a budget, for its window of now.
+    TopUp {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        budget: String,
+        /// Of which agent, session or user; empty for the tenant's own.
+        of: String,
+        /// How much.
+        amount: NanoUsd,
+    },
+    /// Let nothing more be spent of a budget, or let it be spent again.
+    Freeze {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        budget: String,
+        /// Whether nothing can be spent from now on.
+        frozen: bool,
+    },
 }
 
 /// The answer to a call: a JSON document, and what became of it.
@@ -285,6 +306,7 @@ async fn call(request: Request<Incoming>, caller: Caller, door: AdminDoor) -> Re
         (Some(refusal), _) => refusal.page(),
         (None, What::Wrong(problem)) => problem.page(),
         (None, What::Tenants(listing)) => tenants::list(&door.ground, &listing),
+        (None, What::Budgets(listing)) => budgets::list(&door.ground, &listing),
         (None, What::Control(ask)) => perform(ask, &door.calls).await,
     };
     door.count(verb, outcome);

@@ -4,8 +4,9 @@
 use super::budget::{BudgetState, Who};
 use super::buffers::{Buffers, Full, Lease, Shelf};
 use super::gauge::Gauge;
+use super::habit::Habits;
 use super::hold::Hold;
-use super::ledger::{Ledger, Levels, Short, Want};
+use super::ledger::{Ask, Ledger, Levels, Short, Want};
 use super::order::{Order, Orders};
 use super::queue::Ticket;
 use super::refusal::Refused;
@@ -23,6 +24,7 @@ pub struct Account {
     pub(super) seats: Mutex<Seats>,
     orders: Orders,
     refusals: Mutex<Gauge>,
+    habits: Mutex<Habits>,
 }
 
 impl Account {
@@ -38,6 +40,7 @@ impl Account {
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(spec, now)),
             refusals: Mutex::new(refusals),
+            habits: Mutex::new(Habits::default()),
             shelf: Shelf::new(Arc::clone(buffers)),
             seats: Mutex::new(Seats {
                 most: spec.connections,
@@ -151,6 +154,21 @@ impl Account {
     /// From now on nothing can be spent of a budget, or again; false if there is no such budget.
     pub fn freeze(&self, budget: &str, frozen: bool) -> bool {
         self.ledger.lock().budgets.freeze(budget, frozen)
+    }
+
+    /// What a call to that model is likely to use at most, input and output, by what its calls used lately.
+    pub fn likely(&self, model: &str, input_estimate: u64) -> Ask {
+        let habits = self.habits.lock();
+        Ask {
+            input: habits.input(model, input_estimate),
+            output: habits.output(model),
+        }
+    }
+
+    /// What a call did use, by the provider's word.
+    pub fn learn(&self, model: &str, input_estimate: u64, used: Ask) {
+        let mut habits = self.habits.lock();
+        habits.learn(model, input_estimate, used.input, used.output);
     }
 
     /// What an earlier process spent, by its record.

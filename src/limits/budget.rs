@@ -98,14 +98,14 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn of(claim: &Claim<'_>) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn of(claim: &Claim<'_>) -> Self {
+        Self {
             amount: claim.amount,
             at: claim.at,
             agent: claim.who.agent.map(Box::from),
             session: claim.who.session.map(Box::from),
             user: claim.who.user.map(Box::from),
-        })
+        }
     }
 
     pub(super) fn as_claim(&self) -> Claim<'_> {

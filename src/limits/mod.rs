@@ -18,6 +18,7 @@ mod budget;
 mod buffers;
 mod calendar;
 mod gauge;
+mod habit;
 mod hold;
 mod ledger;
 mod order;

@@ -169,7 +169,10 @@ impl Queue {
         self.waiters.push_back(Waiter {
             id,
             want: want.ask.amounts(),
-            claim: want.claim.as_ref().map(Waiting::of),
+            claim: want
+                .claim
+                .as_ref()
+                .map(|claim| Box::new(Waiting::of(claim))),
             deadline,
             denied,
             waker: None,

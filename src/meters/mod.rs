@@ -9,6 +9,7 @@
 //! forgets none).
 
 mod births;
+mod budgets;
 mod histogram;
 mod process;
 mod tenant;
@@ -25,6 +26,7 @@ use self::births::Births;
 use crate::host::ProcessFacts;
 use crate::units::{AdminOutcome, AdminVerb, TenantId};
 
+pub use budgets::BudgetStock;
 pub use process::{ConnectResult, ProcessMeters, ReloadResult};
 pub use tenant::{Direction, Stock, Stray, TenantMeters};
 
@@ -107,9 +109,14 @@ impl Registry {
         }
     }
 
+    /// Whether a tenant has series of its own.
+    pub fn is_labelled(&self, tenant: &TenantId) -> bool {
+        self.read().contains_key(tenant)
+    }
+
     /// The whole page in Prometheus' text format 0.0.4. The recorder's families come first and in no order, then ours,
     /// tenants in order of their names. Takes about 30 µs per tenant: with thousands, keep it off the threads that serve.
-    pub fn render(&self, facts: &ProcessFacts) -> String {
+    pub fn render(&self, facts: &ProcessFacts, budgets: &[BudgetStock<'_>]) -> String {
         self.process.observe(&self.births, facts);
         let mut page = text::Page::after(self.births.text());
         self.process.render(&mut page, facts);
@@ -119,6 +126,7 @@ impl Registry {
         tenants.push((OTHER, &self.other));
         tenants.extend(labelled.iter().map(|(id, meters)| (id.as_str(), &**meters)));
         tenant::render(&mut page, &tenants);
+        budgets::render(&mut page, budgets);
         page.finish()
     }
 

@@ -9,7 +9,7 @@ use metrics::{Counter, Gauge, Label, SharedString};
 use super::births::{Births, Family, Row};
 use super::histogram::Histogram;
 use super::text::Page;
-use crate::units::{Code, Counted, Ending, Endpoint, Usage};
+use crate::units::{Code, Counted, Ending, Endpoint, NanoUsd, Usage};
 
 /// One tenant's meters. Counters of which a tenant uses few (endpoints, codes) are born when they first count; the
 /// others are there from a tenant's first use, so that rates and alerts see the step from zero.
@@ -26,6 +26,9 @@ pub struct TenantMeters {
     log_dropped: Counter,
     durations: Histogram,
     first_tokens: Histogram,
+    thresholds: Row<{ THRESHOLDS.len() }>,
+    /// Nano-dollars, by where the number comes from.
+    cost: [AtomicU64; SOURCES.len()],
     waited_nanos: AtomicU64,
     buffered: AtomicU64,
     connections: AtomicU64,
@@ -105,6 +108,8 @@ impl TenantMeters {
             log_dropped: births.counter(&LOG_DROPPED, own()),
             durations: Histogram::new(),
             first_tokens: Histogram::new(),
+            thresholds: Row::new(),
+            cost: [const { AtomicU64::new(0) }; SOURCES.len()],
             waited_nanos: AtomicU64::new(0),
             buffered: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -150,6 +155,23 @@ impl TenantMeters {
                 let birth = || self.born(&TOKENS, &words);
                 self.tokens[source].at(kind, birth).increment(amount);
             }
+        }
+    }
+
+    /// What a trip cost, under where the usage it was priced by comes from.
+    pub fn cost(&self, cost: Counted<NanoUsd>) {
+        let source = match cost {
+            Counted::Reported(_) => 0,
+            Counted::Estimated(_) => 1,
+        };
+        self.cost[source].fetch_add(cost.value().0, Ordering::Relaxed);
+    }
+
+    /// A budget has passed a threshold, in percent.
+    pub fn threshold(&self, percent: u8) {
+        if let Some(place) = THRESHOLDS.iter().position(|(known, _)| *known == percent) {
+            let birth = || self.born(&CROSSED, &[("percent", THRESHOLDS[place].1)]);
+            self.thresholds.at(place, birth).increment(1);
         }
     }
 
@@ -244,6 +266,13 @@ pub(super) fn render(page: &mut Page, tenants: &[(&str, &TenantMeters)]) {
         let (counts, sum) = meters.first_tokens.read();
         page.histogram(tenant, &counts, sum);
     }
+    page.family(&COST);
+    for (tenant, meters) in tenants {
+        for (source, cost) in SOURCES.iter().zip(&meters.cost) {
+            let cost = NanoUsd(cost.load(Ordering::Relaxed));
+            page.amount(&[("tenant", tenant), ("source", source)], cost);
+        }
+    }
     page.family(&QUEUE_WAIT);
     for (tenant, meters) in tenants {
         let nanos = meters.waited_nanos.load(Ordering::Relaxed);
@@ -264,9 +293,10 @@ pub(super) fn render(page: &mut Page, tenants: &[(&str, &TenantMeters)]) {
 /// In the order of the amounts in [`TenantMeters::tokens`].
 const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
 const SOURCES: [&str; 2] = ["reported", "estimated"];
+const THRESHOLDS: [(u8, &str); 3] = [(80, "80"), (90, "90"), (100, "100")];
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 8] = [
+pub(super) const FAMILIES: [&Family; 9] = [
     &REQUESTS,
     &REFUSALS,
     &TOKENS,
@@ -274,6 +304,7 @@ pub(super) const FAMILIES: [&Family; 8] = [
     &OPEN,
     &WAITING,
     &STRAYS,
+    &CROSSED,
     &LOG_DROPPED,
 ];
 
@@ -299,6 +330,10 @@ const STRAYS: Family = Family::counter(
     "outrigger_inference_geo_mismatches_total",
     "Answers whose model ran elsewhere than the policy allows, or that do not tell, by place.",
 );
+const CROSSED: Family = Family::counter(
+    "outrigger_budget_thresholds_total",
+    "Times that a budget's spending passed this percentage of it, at most once in a window.",
+);
 const LOG_DROPPED: Family = Family::counter(
     "outrigger_log_dropped_total",
     "Lines of the request log dropped because its queue was full.",
@@ -311,6 +346,10 @@ const DURATION: Family = Family::histogram(
 const FIRST_TOKEN: Family = Family::histogram(
     "outrigger_first_token_seconds",
     "Time from the head of a request to the first body byte of its answer.",
+);
+const COST: Family = Family::counter(
+    "outrigger_cost_usd_total",
+    "What ended trips cost, in US dollars, by whether the provider reported the usage or it was estimated.",
 );
 const QUEUE_WAIT: Family = Family::counter(
     "outrigger_queue_wait_seconds_total",

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::births::{Family, Kind};
+use crate::units::NanoUsd;
 
 /// A page in the making.
 pub(super) struct Page {
@@ -38,6 +39,11 @@ impl Page {
     /// One line whose value is a time in seconds.
     pub(super) fn seconds(&mut self, labels: &[(&str, &str)], value: Duration) {
         self.line("", labels, Seconds(value));
+    }
+
+    /// One line whose value is an amount of dollars.
+    pub(super) fn amount(&mut self, labels: &[(&str, &str)], value: NanoUsd) {
+        self.line("", labels, value);
     }
 
     /// The lines of one histogram; the last of `counts` is `+Inf`.

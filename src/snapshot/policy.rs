@@ -68,6 +68,8 @@ pub struct ModelRules {
     pub otherwise: Arc<Rule>,
     /// The most output tokens one request may ask for.
     pub max_output_tokens: Option<Ruled<u64>>,
+    /// The cap of a call that sends none, where its whole cost is held.
+    pub uncapped_output: u64,
 }
 
 impl ModelRules {

@@ -12,6 +12,8 @@ use crate::units::TenantId;
 /// One tenant under one snapshot.
 pub struct Tenant {
     pub(super) id: TenantId,
+    /// Whether it has budgets.
+    pub(super) budgeted: bool,
     pub(super) policy: Arc<Policy>,
     pub(super) account: Arc<Account>,
     pub(super) registry: Arc<Registry>,
@@ -46,6 +48,11 @@ impl Tenant {
     /// The limits' state, which outlives the snapshot.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
+    }
+
+    /// Whether its money is budgeted.
+    pub fn is_budgeted(&self) -> bool {
+        self.budgeted
     }
 
     /// The tenant's meters, born on first use.

@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use super::Refusal;
 use super::decide::Allowed;
+use super::price::{self, Quote};
 use super::record::Run;
 use super::stop::SUSPENDED;
 use crate::limits::{
@@ -21,6 +22,8 @@ use crate::wire::dialect::asked::Governed;
 /// A request that was let in.
 pub(super) struct Admitted {
     pub(super) hold: Hold,
+    /// What it is held to cost, where money is budgeted.
+    pub(super) quote: Option<Box<Quote>>,
 }
 
 /// Whether the tenant may have the connection this came over.
@@ -61,9 +64,13 @@ pub(super) fn glance(run: &Run) -> Result<(), Refusal> {
     if run.order().is_suspended() {
         return Err(Refusal::new(Code::TenantSuspended, SUSPENDED));
     }
+    let want = Want {
+        ask: least(run),
+        claim: price::least(run),
+    };
     let account = run.account();
     account
-        .glance(run.spine().started(), &Want::from(least(run)))
+        .glance(run.spine().started(), &want)
         .map_err(turned_back)
 }
 
@@ -95,18 +102,39 @@ fn least(run: &Run) -> Ask {
 pub(super) async fn admit(
     run: &mut Run,
     account: &Arc<Account>,
-    allowed: &Allowed,
+    allowed: &mut Allowed,
 ) -> Result<Admitted, Refusal> {
-    let ask = allowed.ask();
+    let mut quote = Quote::of(run, allowed)?.map(Box::new);
     let now = run.admits();
-    if let Ok(hold) = account.reserve(now, ask) {
-        return Ok(Admitted { hold });
+    let at_once = account.reserve(now, want(run, allowed, quote.as_deref()));
+    match at_once {
+        Ok(hold) => return Ok(Admitted { hold, quote }),
+        Err(Refused::Broke(broke)) => {
+            let fits = quote
+                .as_deref_mut()
+                .is_some_and(|quote| quote.clamp(run, allowed, &broke));
+            if !fits {
+                return Err(broken(*broke));
+            }
+        }
+        Err(_) => {}
     }
-    let ticket = account.enqueue(now, ask).map_err(turned_back)?;
+    let wanted = want(run, allowed, quote.as_deref());
+    let ticket = account.enqueue(now, wanted).map_err(turned_back)?;
     run.waits();
     let outcome = wait(run, ticket).await;
     run.waited();
-    outcome.map(|hold| Admitted { hold }).map_err(turned_back)
+    outcome
+        .map(|hold| Admitted { hold, quote })
+        .map_err(turned_back)
+}
+
+/// What a call asks for: of the rates, and of the budgets.
+fn want<'r>(run: &'r Run, allowed: &Allowed, quote: Option<&Quote>) -> Want<'r> {
+    Want {
+        ask: allowed.ask(),
+        claim: quote.map(|quote| quote.claim(run)),
+    }
 }
 
 /// Waits in the tenant's queue. One timer, set anew when the ticket wants to be looked at later.

@@ -22,7 +22,7 @@ use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::splice::Edit;
 
 /// The output tokens held for a request that caps nothing itself.
-const DEFAULT_OUTPUT: u64 = 4096;
+pub(super) const DEFAULT_OUTPUT: u64 = 4096;
 
 /// The length of the mark in front of a `prompt_cache_key`, without its colon.
 const CACHE_PREFIX: usize = 15;
@@ -70,6 +70,16 @@ pub struct Asker<'a> {
     pub shared: bool,
     /// What the upstream is shown.
     pub key: KeyTo<'a>,
+}
+
+impl Verdict {
+    /// Sends this output cap, per choice, in place of whatever was asked for.
+    pub(super) fn cap(&mut self, most: u64) {
+        self.edits
+            .retain(|edit| !matches!(edit, Edit::OutputCap(_)));
+        self.edits.push(Edit::OutputCap(most));
+        self.output_cap = Some(most);
+    }
 }
 
 impl<'a> Asker<'a> {
@@ -396,7 +406,7 @@ fn output_cap(policy: &Policy, endpoint: Endpoint, asked: &Asked, verdict: &mut 
     }
 }
 
-fn has_output(endpoint: Endpoint) -> bool {
+pub(super) fn has_output(endpoint: Endpoint) -> bool {
     matches!(
         endpoint,
         Endpoint::ChatCompletions

@@ -130,6 +130,10 @@ impl MeteredBody {
                             let what = "the model ran where this tenant's policy does not let it";
                             return self.cut(cx, Code::RegionDenied, Ending::CutOff, what);
                         }
+                        if self.live.as_mut().is_some_and(|live| !live.run.affords()) {
+                            let what = "a budget that this answer is paid from is used up";
+                            return self.cut(cx, Code::BudgetExhausted, Ending::CutOff, what);
+                        }
                         if let Some(data) = self.take(data) {
                             return Poll::Ready(Some(Ok(self.deliver(data))));
                         }

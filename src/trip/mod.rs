@@ -4,11 +4,13 @@
 
 mod accept;
 mod admit;
+mod attribution;
 pub mod decide;
 mod forward;
 pub mod identify;
 mod meter;
 mod peek;
+mod price;
 mod record;
 mod respond;
 pub mod route;
@@ -26,11 +28,11 @@ use hyper::body::Incoming;
 
 pub use accept::{Door, HeadFault, MARKER};
 pub use meter::{BodyAbort, MeteredBody, OutBody};
-pub use stop::{Refusal, Stop};
+pub use stop::{Met, Refusal, Stop};
 
 use crate::host::ProcessFacts;
-use crate::limits::{Account, Order};
-use crate::meters::{Registry, Stock};
+use crate::limits::{Account, Order, Scope};
+use crate::meters::{BudgetStock, Registry, Stock};
 use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
 use crate::spine::LogQueue;
@@ -78,7 +80,24 @@ impl Ground {
         if let Some(log) = &self.log {
             self.registry.process().log_lost(log.lost());
         }
-        self.registry.render(facts)
+        let wall = self.clock.wall();
+        let shown = snapshot
+            .tenants()
+            .filter(|tenant| self.registry.is_labelled(tenant.id()));
+        let states: Vec<_> = shown
+            .map(|tenant| (tenant.id(), tenant.account().budgets(wall)))
+            .collect();
+        let budgets = states.iter().flat_map(|(tenant, states)| {
+            let whole = states.iter().filter(|state| state.scope == Scope::Tenant);
+            whole.map(|state| BudgetStock {
+                tenant,
+                budget: &state.budget,
+                limit: state.limit,
+                spent: state.spent,
+                held: state.held,
+            })
+        });
+        self.registry.render(facts, &budgets.collect::<Vec<_>>())
     }
 }
 
@@ -231,6 +250,9 @@ async fn trip(
     opened.store(true, Ordering::Relaxed);
     run.vouched(voucher);
     run.enter(Phase::Peek);
+    if let Err(refusal) = run.attributes(&parts.headers) {
+        return respond::stop(run, refusal.into());
+    }
     let asking = match accept::aim(run.snapshot(), parts, spent) {
         Ok(asking) => asking,
         Err(turned_away) => return respond::turn_away(run, &turned_away),
@@ -264,9 +286,9 @@ async fn stages(
     run.enter(Phase::Peek);
     let asked = peek::peek(run, asking, body).await?;
     run.enter(Phase::Decide);
-    let allowed = decide::decide(run, asked)?;
+    let mut allowed = decide::decide(run, asked)?;
     run.enter(Phase::Admit);
-    let admitted = admit::admit(run, account, &allowed).await?;
+    let admitted = admit::admit(run, account, &mut allowed).await?;
     run.enter(Phase::Route);
     let route = route::route(run, &allowed)?;
     run.enter(Phase::Forward);

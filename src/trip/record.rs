@@ -11,12 +11,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::accept::Target;
+use super::attribution::Attribution;
 use super::decide::Verdict;
 use super::forward::{is_event_stream, is_metered};
 use super::identify::TurnedAway;
+use super::price::{self, Charge, Quote};
 use super::{Door, Ground, Refusal};
 use crate::config::values::OnMismatch;
-use crate::limits::{Account, Hold, Lease, Order};
+use crate::limits::{Account, Ask, Crossing, Hold, Lease, Order, Who};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::Spine;
@@ -43,6 +45,8 @@ pub(super) struct Run {
     question: Question,
     answer: Answered,
     hold: Option<Hold>,
+    /// What it is held to cost, where money is budgeted.
+    quote: Option<Box<Quote>>,
     /// The room its body takes, until the answer begins: by then the upstream has it.
     lease: Option<Arc<Lease>>,
     sent: Sent,
@@ -61,9 +65,12 @@ pub(super) struct Run {
 struct Question {
     /// Who named the tenant.
     voucher: Option<TenantId>,
+    /// Whose it is within the tenant, as it says itself.
+    attribution: Attribution,
     model: Option<Box<str>>,
     model_sent: Option<Box<str>>,
     stream: bool,
+    background: bool,
     retry: Option<u64>,
     input_estimate: u64,
     key_source: Option<KeySource>,
@@ -169,6 +176,7 @@ impl Run {
             question: Question::default(),
             answer: Answered::default(),
             hold: None,
+            quote: None,
             lease: None,
             sent: Sent::default(),
             admitted_at: at.0,
@@ -249,6 +257,17 @@ impl Run {
         self.question.voucher = by;
     }
 
+    /// Takes down whose it is within the tenant, as it says itself.
+    pub(super) fn attributes(&mut self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.question.attribution = Attribution::of(headers)?;
+        Ok(())
+    }
+
+    /// Whose it is within the tenant.
+    pub(super) fn who(&self) -> Who<'_> {
+        self.question.attribution.who()
+    }
+
     /// What the request is aimed at is known.
     pub(super) fn aims(&mut self, target: &Target) {
         self.endpoint = target.endpoint;
@@ -264,6 +283,7 @@ impl Run {
     pub(super) fn asks(&mut self, asked: &Asked) {
         self.question.model = asked.model().map(clip);
         self.question.stream = asked.stream;
+        self.question.background = asked.background;
         self.question.input_estimate = asked.input_estimate;
     }
 
@@ -292,8 +312,24 @@ impl Run {
     }
 
     /// The trip holds a place in the tenant's limits, until its end.
-    pub(super) fn holds(&mut self, hold: Hold) {
+    pub(super) fn holds(&mut self, hold: Hold, quote: Option<Box<Quote>>) {
         self.hold = Some(hold);
+        self.quote = quote;
+    }
+
+    /// Holds more of the budgets, if the answer has outgrown what is held; false if there is no more.
+    pub(super) fn affords(&mut self) -> bool {
+        let Some(mut quote) = self.quote.take() else {
+            return true;
+        };
+        let output = self.answer.meter.as_ref().map_or(0, Meter::output_so_far);
+        let affords = quote.outgrown(self, output).is_none_or(|more| {
+            let wall = self.ground().clock.wall();
+            let hold = self.hold.as_mut();
+            hold.is_none_or(|hold| hold.extend(more, wall).is_ok())
+        });
+        self.quote = Some(quote);
+        affords
     }
 
     /// The trip holds a body that is not small.
@@ -351,6 +387,27 @@ impl Run {
         if self.answer.pieces > 0 && self.answer.first_at.is_none() {
             self.answer.first_at = Some(self.now());
         }
+    }
+
+    /// What has been read of the answer.
+    pub(super) fn meter(&self) -> Option<&Meter> {
+        self.answer.meter.as_ref()
+    }
+
+    /// The model that was asked of the upstream.
+    pub(super) fn model_sent(&self) -> Option<&str> {
+        self.question.model_sent.as_deref()
+    }
+
+    /// Whether the work goes on after the answer.
+    pub(super) fn is_background(&self) -> bool {
+        self.question.background
+    }
+
+    /// What it holds of the budget it holds most of.
+    pub(super) fn held(&self) -> NanoUsd {
+        let held = self.hold.iter().flat_map(Hold::held);
+        held.map(|held| held.amount).max().unwrap_or_default()
     }
 
     /// When the answer's head came.
@@ -472,10 +529,8 @@ impl Drop for Run {
         let ending = self.ending.unwrap_or_else(|| self.given_up());
         self.waited();
         let usage = self.usage();
-        if let Some(hold) = &mut self.hold {
-            let spent = usage.map(Counted::value).unwrap_or_default();
-            hold.settle(now, spent.input, spent.output, NanoUsd::ZERO);
-        }
+        let cost = usage.and_then(|usage| price::bill(self, usage));
+        let crossings = self.settle(now, usage, cost.as_ref());
         self.ground().totals.add(ending, usage);
         let meters = self.spine.meters();
         meters.request(self.endpoint, ending);
@@ -484,6 +539,12 @@ impl Drop for Run {
         }
         if let Some(usage) = usage {
             meters.tokens(usage);
+        }
+        if let Some(cost) = &cost {
+            meters.cost(cost.total(usage));
+        }
+        for crossing in &crossings {
+            meters.threshold(crossing.percent);
         }
         let succeeded = self.answer.status.is_some_and(|status| status.is_success());
         let whole = ending == Ending::Complete && succeeded;
@@ -504,7 +565,10 @@ impl Drop for Run {
         meters.bytes(Direction::Response, self.answer.bytes);
         meters.closed();
         if let Some(log) = &self.ground().log {
-            log.note(&self.spine, now, |line| self.facts(line, ending, usage));
+            log.note(&self.spine, now, |line| {
+                self.facts(line, ending, usage);
+                words::money(line, cost.as_ref(), &crossings);
+            });
         }
         self.door.leave();
         self.ground().shutdown.leave();
@@ -512,6 +576,31 @@ impl Drop for Run {
 }
 
 impl Run {
+    /// Gives back what was held beyond what was used and what that cost; which thresholds of budgets that has passed.
+    fn settle(
+        &mut self,
+        now: Boot,
+        usage: Option<Counted<Usage>>,
+        cost: Option<&Charge>,
+    ) -> Vec<Crossing> {
+        let Some(hold) = &mut self.hold else {
+            return Vec::new();
+        };
+        let used = usage.map(Counted::value).unwrap_or_default();
+        let cost = cost.map_or(NanoUsd::ZERO, |cost| cost.amount());
+        let crossings = hold.settle(now, used.input, used.output, cost);
+        if let (Some(Counted::Reported(used)), Some(_)) = (usage, &self.quote) {
+            let model = self.question.model_sent.as_deref().unwrap_or_default();
+            let used = Ask {
+                input: used.input,
+                output: used.output,
+            };
+            self.account()
+                .learn(model, self.question.input_estimate, used);
+        }
+        crossings
+    }
+
     /// How a trip ends that nobody ended: the caller hung up, or the sidecar hung up on it.
     #[cold]
     fn given_up(&mut self) -> Ending {

@@ -16,10 +16,10 @@ use super::meter::{MeteredBody, OutBody};
 use super::record::Run;
 use super::stop::CUT;
 use super::{Refusal, Stop, admit};
-use crate::limits::{Dimension, Level, Levels};
+use crate::limits::{Broke, Dimension, Level, Levels};
 use crate::snapshot::Standing;
 use crate::units::{Boot, Code, Dialect, Ending, RequestId, Wall};
-use crate::wire::error_body::{self, RefusalDetail};
+use crate::wire::error_body::{self, BudgetDetail, RefusalDetail};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("outrigger-request-id");
 const CODE: HeaderName = HeaderName::from_static("outrigger-code");
@@ -123,10 +123,11 @@ fn render(run: &Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<Ou
     let detail = RefusalDetail {
         tenant: proven.then(|| run.tenant().id().as_str()),
         rule: rule.as_deref(),
-        limit: refusal.denied.map(|denied| denied.dimension.name()),
+        limit: refusal.denied().map(|denied| denied.dimension.name()),
         param: refusal.param,
         retry_after_ms: retry_after.map(millis),
-        reset_ms: refusal.denied.map(|denied| millis(denied.retry_after)),
+        reset_ms: refusal.denied().map(|denied| millis(denied.retry_after)),
+        budget: refusal.budget().map(budget_detail),
     };
     let body = error_body::refusal(dialect, refusal.code, &refusal.text, id, &detail);
     let mut response = own(refusal.code, id, Bytes::from(body));
@@ -146,6 +147,18 @@ fn render(run: &Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<Ou
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+fn budget_detail(broke: &Broke) -> BudgetDetail<'_> {
+    BudgetDetail {
+        name: &broke.budget,
+        scope: broke.scope.as_str(),
+        limit: broke.limit,
+        spent: broke.spent,
+        held: broke.held,
+        resets_at: broke.resets,
+        frozen: broke.frozen,
+    }
 }
 
 /// Whole milliseconds, rounded up for the same reason.

@@ -50,12 +50,19 @@ pub struct Refusal {
     pub rule: Option<Arc<Rule>>,
     /// The JSON path it is about.
     pub param: Option<&'static str>,
-    /// The limit that was met.
-    pub denied: Option<Denied>,
-    /// The budget that was met.
-    pub broke: Option<Box<Broke>>,
+    /// What was met, if it was a limit or a budget.
+    pub met: Option<Met>,
     /// Whether the connection must not be used again.
     pub closes: bool,
+}
+
+/// What there was too little of.
+#[derive(Clone, Debug)]
+pub enum Met {
+    /// A limit.
+    Limit(Denied),
+    /// A budget.
+    Budget(Box<Broke>),
 }
 
 /// What the caller of a suspended tenant is told.
@@ -76,8 +83,7 @@ impl Refusal {
             text: text.into(),
             rule: None,
             param: None,
-            denied: None,
-            broke: None,
+            met: None,
             closes: false,
         }
     }
@@ -106,7 +112,7 @@ impl Refusal {
     /// A limit was met.
     pub fn limited(code: Code, denied: Denied, text: String) -> Self {
         Self {
-            denied: Some(denied),
+            met: Some(Met::Limit(denied)),
             ..Self::new(code, text)
         }
     }
@@ -114,8 +120,24 @@ impl Refusal {
     /// A budget was met.
     pub fn broke(broke: Broke, text: String) -> Self {
         Self {
-            broke: Some(Box::new(broke)),
+            met: Some(Met::Budget(Box::new(broke))),
             ..Self::new(Code::BudgetExhausted, text)
+        }
+    }
+
+    /// The limit that was met.
+    pub fn denied(&self) -> Option<&Denied> {
+        match &self.met {
+            Some(Met::Limit(denied)) => Some(denied),
+            Some(Met::Budget(_)) | None => None,
+        }
+    }
+
+    /// The budget that was met.
+    pub fn budget(&self) -> Option<&Broke> {
+        match &self.met {
+            Some(Met::Budget(broke)) => Some(broke),
+            Some(Met::Limit(_)) | None => None,
         }
     }
 
@@ -125,7 +147,7 @@ impl Refusal {
             return None;
         }
         let wanted = self
-            .denied
+            .denied()
             .map_or(Duration::from_secs(1), |denied| denied.retry_after);
         Some(wanted.min(LONGEST_RETRY))
     }

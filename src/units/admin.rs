@@ -26,6 +26,8 @@ words! {
         Config "config",
         /// Who there is, and what each has left.
         Tenants "tenants",
+        /// What was spent of the budgets, and what is left.
+        Budgets "budgets",
         /// How much is logged.
         LogLevel "loglevel",
         /// Read the configuration again.
@@ -38,6 +40,12 @@ words! {
         Suspend "suspend",
         /// Take a tenant back.
         Resume "resume",
+        /// Add to a budget, for its window of now.
+        TopUp "topup",
+        /// Let nothing more be spent of a budget.
+        Freeze "freeze",
+        /// Let it be spent again.
+        Unfreeze "unfreeze",
         /// None of these.
         Unknown "unknown",
     }

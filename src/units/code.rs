@@ -74,6 +74,8 @@ codes! {
     IdentityConflict "identity-conflict" 403 Tenant false;
     /// The header that names a tenant stands twice, is spelt otherwise, or holds no tenant id.
     IdentityMalformed "identity-malformed" 400 Tenant false;
+    /// `outrigger-agent`, `-session` or `-user` stands twice or holds no name.
+    AttributionMalformed "attribution-malformed" 400 Tenant false;
     /// The first path segment names no upstream, or a bare path fits several.
     UpstreamUnknown "upstream-unknown" 404 Tenant false;
     /// The path cannot be read in one way only (encoded slashes, dot segments, control bytes).
@@ -116,6 +118,8 @@ codes! {
     TenantSuspended "tenant-suspended" 403 Operator false;
     /// A rate limit of the tenant (requests or tokens).
     RateLimited "rate-limited" 429 Tenant true;
+    /// What it would cost cannot be said (no price for its model, or an endpoint that reports no usage), and may not be guessed.
+    CostUnknown "cost-unknown" 403 Operator false;
     /// A budget of the tenant (or of its agent, session or user) has too little left, or is frozen.
     BudgetExhausted "budget-exhausted" 402 Operator false;
     /// All of the tenant's slots are taken and its queue is full.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::units::{Code, Dialect, Endpoint, RequestId};
+use crate::units::{Code, Dialect, Endpoint, NanoUsd, RequestId, Wall};
 
 /// What a refusal can say beyond its code; all of it is shown to the agent in the member `outrigger`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,28 @@ pub struct RefusalDetail<'a> {
     pub retry_after_ms: Option<u64>,
     /// When the limit is whole again, in milliseconds from now.
     pub reset_ms: Option<u64>,
+    /// The budget that was met.
+    pub budget: Option<BudgetDetail<'a>>,
+}
+
+/// A budget that has too little left. Amounts are decimal numbers of US dollars, as texts: JSON's numbers are floats to
+/// most who read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetDetail<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whose it is: `tenant`, `agent`, `session`, `user`.
+    pub scope: &'a str,
+    /// How much there is in a window.
+    pub limit: NanoUsd,
+    /// What was spent.
+    pub spent: NanoUsd,
+    /// What requests under way hold.
+    pub held: NanoUsd,
+    /// When it begins anew; `None` if never.
+    pub resets_at: Option<Wall>,
+    /// Whether an operator has frozen it.
+    pub frozen: bool,
 }
 
 /// The JSON body of a refusal. Without a dialect it has OpenAI's shape, which also reads well to a human.
@@ -100,7 +122,24 @@ fn ours(code: Code, request_id: RequestId, detail: &RefusalDetail<'_>) -> Value 
             ours.insert(name.to_owned(), json!(value));
         }
     }
+    if let Some(budget) = &detail.budget {
+        ours.insert("budget".to_owned(), budget.json());
+    }
     Value::Object(ours)
+}
+
+impl BudgetDetail<'_> {
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "scope": self.scope,
+            "limit_usd": self.limit.to_string(),
+            "spent_usd": self.spent.to_string(),
+            "held_usd": self.held.to_string(),
+            "resets_at": self.resets_at.map(Wall::rfc3339_seconds),
+            "frozen": self.frozen,
+        })
+    }
 }
 
 fn openai_error(code: Code, message: &str, detail: &RefusalDetail<'_>) -> Value {

@@ -4,6 +4,7 @@
 mod admin;
 #[cfg(test)]
 mod bounds;
+mod budgets;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use super::tenants::Listing;
 use super::{Ask, Problem};
 use crate::config::values::{LogLevel, Role};
-use crate::units::{AdminOutcome, AdminVerb, TenantId};
+use crate::units::{AdminOutcome, AdminVerb, NanoUsd, TenantId};
 
 /// A call, read.
 pub(super) struct Asked {
@@ -23,6 +23,8 @@ pub(super) struct Asked {
 pub(super) enum What {
     /// Answered here.
     Tenants(Listing),
+    /// Answered here, too.
+    Budgets(Listing),
     /// Answered by the control loop.
     Control(Ask),
     /// Not answered.
@@ -32,7 +34,7 @@ pub(super) enum What {
 const NO_SUCH: Problem = Problem(
     StatusCode::NOT_FOUND,
     AdminOutcome::Unknown,
-    "there are GET /health, /config, /tenants, /tenants/ID and /loglevel, and POST /reload, /drain, /loglevel, /tenants/ID/suspend and /tenants/ID/resume",
+    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID and /loglevel, and POST /reload, /drain, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
 );
 const WRONG_METHOD: Problem = Problem(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -53,9 +55,10 @@ const NO_TENANT: Problem = Problem(
 pub(super) fn read<B>(request: &Request<B>) -> Asked {
     let path = request.uri().path();
     let query = request.uri().query().unwrap_or_default();
-    let segments: Vec<&str> = path.split('/').skip(1).take(4).collect();
+    let segments: Vec<&str> = path.split('/').skip(1).take(5).collect();
     let acts = matches!(*request.method(), Method::POST | Method::PUT);
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let about = path_and_query(request);
     let (verb, about, what) = match segments[..] {
         ["health"] => (AdminVerb::Health, "", plain(query, Ask::Health)),
         ["config"] => (AdminVerb::Config, "", plain(query, Ask::Config)),
@@ -67,6 +70,15 @@ pub(super) fn read<B>(request: &Request<B>) -> Asked {
         ["tenants", id] => (AdminVerb::Tenants, id, listing(Some(id), query)),
         ["tenants", id, "suspend"] => (AdminVerb::Suspend, id, suspend(id, query)),
         ["tenants", id, "resume"] => (AdminVerb::Resume, id, resume(id, query)),
+        ["budgets"] => (AdminVerb::Budgets, query, budgets(None, query)),
+        ["budgets", id] => (AdminVerb::Budgets, id, budgets(Some(id), query)),
+        ["budgets", id, budget, "topup"] => (AdminVerb::TopUp, about, top_up(id, budget, query)),
+        ["budgets", id, budget, "freeze"] => {
+            (AdminVerb::Freeze, about, freeze(id, budget, query, true))
+        }
+        ["budgets", id, budget, "unfreeze"] => {
+            (AdminVerb::Unfreeze, about, freeze(id, budget, query, false))
+        }
         _ => (AdminVerb::Unknown, path, Err(NO_SUCH)),
     };
     let role = role_of(verb);
@@ -90,13 +102,17 @@ const fn role_of(verb: AdminVerb) -> Role {
         AdminVerb::Health
         | AdminVerb::Config
         | AdminVerb::Tenants
+        | AdminVerb::Budgets
         | AdminVerb::LogLevel
         | AdminVerb::Unknown => Role::Read,
         AdminVerb::Reload
         | AdminVerb::Drain
         | AdminVerb::SetLogLevel
         | AdminVerb::Suspend
-        | AdminVerb::Resume => Role::Operate,
+        | AdminVerb::Resume
+        | AdminVerb::TopUp
+        | AdminVerb::Freeze
+        | AdminVerb::Unfreeze => Role::Operate,
     }
 }
 
@@ -171,6 +187,48 @@ fn listing(id: Option<&str>, query: &str) -> Result<What, Problem> {
     Ok(What::Tenants(listing))
 }
 
+fn budgets(id: Option<&str>, query: &str) -> Result<What, Problem> {
+    let What::Tenants(listing) = listing(id, query)? else {
+        return Err(WRONG_QUERY);
+    };
+    Ok(What::Budgets(listing))
+}
+
+fn top_up(id: &str, budget: &str, query: &str) -> Result<What, Problem> {
+    let (mut amount, mut of) = (None, String::new());
+    for member in members(query) {
+        match member {
+            Some(("amount", text)) => amount = NanoUsd::parse(text).ok(),
+            Some(("of", name)) => name.clone_into(&mut of),
+            _ => return Err(WRONG_QUERY),
+        }
+    }
+    Ok(What::Control(Ask::TopUp {
+        tenant: tenant(id)?,
+        budget: budget.to_owned(),
+        of,
+        amount: amount.ok_or(WRONG_QUERY)?,
+    }))
+}
+
+fn freeze(id: &str, budget: &str, query: &str, frozen: bool) -> Result<What, Problem> {
+    let (tenant, budget) = (tenant(id)?, budget.to_owned());
+    plain(
+        query,
+        Ask::Freeze {
+            tenant,
+            budget,
+            frozen,
+        },
+    )
+}
+
+/// What a call that changes money was about: all of it.
+fn path_and_query<B>(request: &Request<B>) -> &str {
+    let target = request.uri().path_and_query();
+    target.map_or("", |target| target.as_str().trim_start_matches("/budgets/"))
+}
+
 fn tenant(id: &str) -> Result<TenantId, Problem> {
     id.parse().map_err(|_| NO_TENANT)
 }
@@ -191,6 +249,9 @@ mod tests {
             "/drain",
             "/tenants/acme/suspend",
             "/tenants/acme/resume",
+            "/budgets/acme/daily/topup?amount=5",
+            "/budgets/acme/daily/freeze",
+            "/budgets/acme/daily/unfreeze",
         ] {
             for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
                 let what = asked(method, target).what;
@@ -208,7 +269,14 @@ mod tests {
                 assert_eq!(asked.role, Role::Operate, "{target}");
             }
         }
-        for target in ["/health", "/config", "/tenants", "/tenants/acme"] {
+        for target in [
+            "/health",
+            "/config",
+            "/tenants",
+            "/tenants/acme",
+            "/budgets",
+            "/budgets/acme",
+        ] {
             let looked = asked("GET", target);
             assert!(!matches!(looked.what, What::Wrong(_)), "{target}");
             assert_eq!(looked.role, Role::Read, "{target}");
@@ -247,6 +315,11 @@ mod tests {
             "/tenants/acme/suspend/now",
             "/tenants/_nobody/suspend",
             "/tenants//suspend",
+            "/budgets/acme/daily/topup",
+            "/budgets/acme/daily/topup?amount=-5",
+            "/budgets/acme/daily/topup?amount=5&to=7",
+            "/budgets/acme/daily/freeze?for=1h",
+            "/budgets/acme/daily/freeze/now",
         ] {
             assert!(
                 matches!(asked("POST", target).what, What::Wrong(_)),

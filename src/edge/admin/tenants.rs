@@ -39,7 +39,8 @@ impl Default for Listing {
 /// Tenants in one piece of the answer.
 const PIECE: usize = 64;
 
-pub(super) fn list(ground: &Arc<Ground>, listing: &Listing) -> (AdminOutcome, Response<Page>) {
+/// The tenants that a listing means.
+pub(super) fn chosen(ground: &Ground, listing: &Listing) -> Result<Vec<Arc<Tenant>>, Problem> {
     let snapshot = ground.live.take();
     let mut tenants: Vec<Arc<Tenant>> = match &listing.only {
         Some(id) => snapshot.tenant(id).cloned().into_iter().collect(),
@@ -47,13 +48,21 @@ pub(super) fn list(ground: &Arc<Ground>, listing: &Listing) -> (AdminOutcome, Re
     };
     if listing.only.is_some() && tenants.is_empty() {
         let text = "there is no such tenant";
-        return Problem(StatusCode::NOT_FOUND, AdminOutcome::Unknown, text).page();
+        return Err(Problem(StatusCode::NOT_FOUND, AdminOutcome::Unknown, text));
     }
     if let Some(after) = &listing.after {
         tenants.retain(|tenant| tenant.id() > after);
     }
     tenants.sort_unstable_by(|left, right| left.id().cmp(right.id()));
     tenants.truncate(listing.most);
+    Ok(tenants)
+}
+
+pub(super) fn list(ground: &Arc<Ground>, listing: &Listing) -> (AdminOutcome, Response<Page>) {
+    let tenants = match chosen(ground, listing) {
+        Ok(tenants) => tenants,
+        Err(problem) => return problem.page(),
+    };
     let clock = Arc::clone(&ground.clock);
     let mut rest = tenants.into_iter();
     let next = move || {

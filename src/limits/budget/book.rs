@@ -10,7 +10,7 @@ use crate::units::{NanoUsd, Wall, WindowId};
 
 #[derive(Debug, Default)]
 pub(in crate::limits) struct Budgets {
-    budgets: Vec<Budget>,
+    all: Vec<Budget>,
     /// Whether the configuration has any of them.
     any: bool,
     /// What was spent before this process, until somebody asks for that window.
@@ -43,20 +43,20 @@ impl Budgets {
     /// Takes over what the configuration says. What was spent stays spent; a window that has begun ends when it would
     /// have; another amount counts at once.
     pub(in crate::limits) fn resize(&mut self, specs: &[BudgetSpec]) {
-        for budget in &mut self.budgets {
+        for budget in &mut self.all {
             budget.current = false;
         }
         for spec in specs {
-            let mut known = self.budgets.iter_mut();
+            let mut known = self.all.iter_mut();
             match known.find(|known| known.is(&spec.name, spec.scope)) {
                 Some(known) => (known.spec, known.current) = (spec.clone(), true),
-                None => self.budgets.push(Budget::new(spec)),
+                None => self.all.push(Budget::new(spec)),
             }
         }
         self.any = !specs.is_empty();
-        let retired = self.budgets.iter().filter(|known| !known.current).count();
+        let retired = self.all.iter().filter(|known| !known.current).count();
         let mut surplus = retired.saturating_sub(RETIRED);
-        self.budgets.retain(|known| {
+        self.all.retain(|known| {
             let goes = surplus > 0
                 && !known.current
                 && known.purses.values().all(|p| p.held == NanoUsd::ZERO);
@@ -191,7 +191,7 @@ impl Budgets {
         at: Wall,
     ) -> bool {
         let earlier = &mut self.earlier;
-        let mut current = self.budgets.iter_mut().filter(|budget| budget.current);
+        let mut current = self.all.iter_mut().filter(|budget| budget.current);
         let found = current.find(|budget| &*budget.spec.name == name);
         let Some(budget) = found else { return false };
         budget.purse(of, at, earlier).1.add(amount);
@@ -200,7 +200,7 @@ impl Budgets {
 
     /// From now on nothing more can be held of it, or again. False if there is no such budget.
     pub(in crate::limits) fn freeze(&mut self, name: &str, frozen: bool) -> bool {
-        let mut current = self.budgets.iter_mut().filter(|budget| budget.current);
+        let mut current = self.all.iter_mut().filter(|budget| budget.current);
         let found = current.find(|budget| &*budget.spec.name == name);
         found.map(|budget| budget.frozen = frozen).is_some()
     }
@@ -214,7 +214,7 @@ impl Budgets {
     /// All of them as they stand.
     pub(in crate::limits) fn states(&mut self, at: Wall) -> Vec<BudgetState> {
         let mut states = Vec::new();
-        for budget in self.budgets.iter_mut().filter(|budget| budget.current) {
+        for budget in self.all.iter_mut().filter(|budget| budget.current) {
             if budget.spec.scope == Scope::Tenant {
                 budget.purse("", at, &mut self.earlier);
             }
@@ -245,7 +245,7 @@ impl Budgets {
         mut of: impl FnMut(&Terms<'_>, &mut Purse) -> T,
     ) -> impl Iterator<Item = T> {
         let earlier = &mut self.earlier;
-        let current = self.budgets.iter_mut().filter(|budget| budget.current);
+        let current = self.all.iter_mut().filter(|budget| budget.current);
         current.map(move |budget| {
             let part = who.part(budget.spec.scope);
             let (terms, purse) = budget.purse(part, at, earlier);
@@ -255,7 +255,7 @@ impl Budgets {
 
     /// The purse a share was taken of, as it is at `at`.
     fn purse_of(&mut self, share: &Share, at: Wall) -> Option<(Terms<'_>, &mut Purse)> {
-        let mut all = self.budgets.iter_mut();
+        let mut all = self.all.iter_mut();
         let budget = all.find(|known| known.is(&share.budget, share.scope))?;
         let purse = budget.purses.get_mut(&share.of)?;
         purse.roll(&budget.spec, at);

@@ -98,6 +98,7 @@ impl Bench<'_> {
                 }],
                 otherwise: models,
                 max_output_tokens: None,
+                uncapped_output: defaults::UNCAPPED_OUTPUT,
             },
             endpoints: open("endpoints.allow"),
             hosted_tools: open("hosted_tools.allow"),
@@ -242,6 +243,10 @@ impl Bench<'_> {
             deny: globs("deny", raw.deny.as_ref()),
             allow,
             otherwise,
+            uncapped_output: raw
+                .uncapped_output_tokens
+                .as_ref()
+                .map_or(defaults::UNCAPPED_OUTPUT, |cap| cap.value),
             max_output_tokens: raw.max_output_tokens.as_ref().map(|cap| Ruled {
                 value: cap.value,
                 rule: self.rule(key("max_output_tokens"), Some(cap.site)),

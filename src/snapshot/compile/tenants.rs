@@ -166,9 +166,11 @@ impl Bench<'_> {
         (vouches, own_keys): (Box<[Pattern]>, Box<[OwnKey]>),
     ) -> Arc<Tenant> {
         let account = self.world.accounts.get(id, &limits, self.now);
+        let budgeted = !limits.budgets.is_empty();
         self.resizes.push((Arc::clone(&account), limits));
         Arc::new(Tenant {
             id: id.clone(),
+            budgeted,
             policy: Arc::clone(policy),
             account,
             registry: Arc::clone(&self.world.registry),
@@ -196,6 +198,7 @@ impl Bench<'_> {
         self.resizes.push((Arc::clone(&account), limits));
         Arc::new(Tenant {
             id,
+            budgeted: false,
             policy: Arc::new(self.built_in_standard()),
             account,
             registry: Arc::clone(&self.world.registry),

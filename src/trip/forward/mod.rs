@@ -54,7 +54,7 @@ pub(super) async fn forward(
     route: Route,
 ) -> Result<Answer, Stop> {
     let pass = run.spine().pass(&admitted.hold, route);
-    run.holds(admitted.hold);
+    run.holds(admitted.hold, admitted.quote);
     let upstream = pass.upstream();
     let method = allowed.asking.parts.method.clone();
     let endpoint = allowed.asking.target.endpoint;

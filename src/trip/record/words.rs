@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::Run;
+use crate::limits::Crossing;
 use crate::spine::Line;
+use crate::trip::price::Charge;
 use crate::units::{Counted, Ending, Usage};
 use crate::wire::dialect::tally::Meter;
 
@@ -39,6 +41,17 @@ impl Run {
         let question = &self.question;
         if let Some(voucher) = &question.voucher {
             line.text("voucher", voucher.as_str());
+        }
+        let who = question.attribution.who();
+        let named = [
+            ("agent", who.agent),
+            ("session", who.session),
+            ("user", who.user),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                line.text(name, value);
+            }
         }
         if let Some(model) = &question.model {
             line.text("model", model);
@@ -107,6 +120,23 @@ fn usage_facts(line: &mut Line<'_>, counted: Counted<Usage>) {
         }
     }
     line.word("usage", counted.source());
+}
+
+/// What the call cost, and which budgets that has brought near their end.
+pub(super) fn money(line: &mut Line<'_>, cost: Option<&Charge>, crossings: &[Crossing]) {
+    if let Some(charge) = cost {
+        line.number("cost_nano_usd", charge.amount().0);
+        if charge.bill.cost.unpriced {
+            line.word("unpriced", "yes");
+        }
+        if charge.bill.cost.inconsistent {
+            line.word("usage_inconsistent", "yes");
+        }
+    }
+    for crossing in crossings {
+        line.text("budget", &crossing.budget);
+        line.number("budget_percent", u64::from(crossing.percent));
+    }
 }
 
 fn micros(span: Duration) -> u64 {

@@ -71,6 +71,13 @@ impl Meter {
         self.tally.output_bytes > 0
     }
 
+    /// The output tokens that have come so far, as far as can be told: what was reported, or a quarter of the text's
+    /// bytes if that is more.
+    pub fn output_so_far(&self) -> Tokens {
+        let reported = self.tally.running.numbers.output.unwrap_or_default();
+        reported.max(self.tally.output_bytes.div_ceil(4))
+    }
+
     /// What is known so far.
     pub fn facts(&self) -> AnswerFacts<'_> {
         let tally = &self.tally;

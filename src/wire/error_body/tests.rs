@@ -90,6 +90,7 @@ fn every_code_has_native_words_for_its_status() {
         ));
         let expected = match code.status() {
             401 => "authentication_error",
+            402 => "billing_error",
             403 => "permission_error",
             404 => "not_found_error",
             408 | 504 => "timeout_error",

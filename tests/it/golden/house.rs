@@ -108,7 +108,7 @@ const VOLATILE: [&str; 5] = [
 
 /// Every sample but the volatile ones; of a histogram only the count and the sum, since the clock stands.
 fn samples(sidecar: &Sidecar) -> BTreeSet<String> {
-    let page = sidecar.ground.registry.render(&ProcessFacts::read());
+    let page = sidecar.ground.page(&ProcessFacts::read());
     page.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .filter(|line| !VOLATILE.iter().any(|prefix| line.starts_with(prefix)))

@@ -50,6 +50,14 @@ pub(super) const POLICIES: &[Key] = &[
         "Bounds what one call can use before its usage is known.",
     ),
     key(
+        "policies.*.models.uncapped_output_tokens",
+        Kind::Count(1, 1_000_000_000),
+        is(Value::Count(d::UNCAPPED_OUTPUT)),
+        "",
+        "the output cap put into a call that sends none, where a budget holds the most it can cost",
+        "Without a cap there is no such amount. Calls whose answers stream, calls that send a cap and tenants without budgets are left as they are; see `hold`.",
+    ),
+    key(
         "policies.*.regions.allow",
         Kind::Texts(Grammar::Region),
         Fallback::Unset("any, also upstreams without a region"),
