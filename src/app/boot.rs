@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Error;
@@ -216,13 +217,14 @@ impl Boot {
 
 /// Bytes of request bodies held at once: as written, or a part of the memory that the process may use.
 fn buffers(raw: &Raw) -> u64 {
-    let derived = || {
+    // Asked for once: it holds from the start on, and a reload should not read the control groups again.
+    static DERIVED: LazyLock<u64> = LazyLock::new(|| {
         let (least, most) = defaults::BUFFERS;
         let part = host::memory::usable().map(|bytes| bytes / defaults::BUFFERS_PART);
         part.unwrap_or(least).clamp(least, most)
-    };
+    });
     let written = raw.memory.buffers.as_ref();
-    written.map_or_else(derived, |written| written.value)
+    written.map_or_else(|| *DERIVED, |written| written.value)
 }
 
 /// A relative admin socket lies in the state directory.

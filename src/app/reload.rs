@@ -62,6 +62,8 @@ struct Known {
     /// What was read last, taken or not.
     seen: config::Fingerprint,
     watched: Vec<PathBuf>,
+    /// Which of these were said to stay as they are, and of which files that was found.
+    pinned: (Vec<PathBuf>, Vec<Problem>),
     stats: files::Fingerprint,
     /// Something was told that was not looked at yet.
     told: bool,
@@ -101,6 +103,7 @@ impl Reloader {
                 blank: loaded.is_blank(),
                 seen: loaded.fingerprint,
                 watched: loaded.watched.clone(),
+                pinned: (loaded.watched.clone(), pinned(loaded)),
                 stats,
                 told,
                 unsettled: 0,
@@ -223,9 +226,19 @@ impl Reloader {
         }
         let generation = self.live.next_generation();
         let now = self.clock.boot();
-        match compile_whole(loaded, &self.overlay, &self.world, generation, now) {
+        let running = self.live.take();
+        let previous = Some(&*running);
+        match compile(
+            loaded,
+            &self.overlay,
+            &self.world,
+            previous,
+            generation,
+            now,
+        ) {
             Err(problems) => self.reject(&problems, loaded),
-            Ok(compiled) => {
+            Ok(mut compiled) => {
+                compiled.warnings.extend_from_slice(known.pinned(loaded));
                 known.running = loaded.fingerprint;
                 known.blank = loaded.is_blank();
                 known.settings = settings(loaded);
@@ -273,6 +286,16 @@ impl Reloader {
 }
 
 impl Known {
+    /// The files that will stay as they are. What is mounted where does not change with every new text.
+    fn pinned(&mut self, loaded: &Loaded) -> &[Problem] {
+        let (watched, problems) = &mut self.pinned;
+        if *watched != loaded.watched {
+            watched.clone_from(&loaded.watched);
+            *problems = pinned(loaded);
+        }
+        problems
+    }
+
     fn remember(&mut self, loaded: &Loaded, stats: files::Fingerprint) {
         self.told = false;
         self.unsettled = 0;
@@ -315,7 +338,7 @@ fn settings(loaded: &Loaded) -> Settings {
     }
 }
 
-/// Compiles, and finds what only the machine shows.
+/// Compiles for the first time, and finds what only the machine shows.
 ///
 /// # Errors
 /// All problems, if one of them is an error.
@@ -326,21 +349,23 @@ pub(super) fn compile_whole(
     generation: u64,
     now: crate::units::Boot,
 ) -> Result<Compiled, Vec<Problem>> {
-    let mut compiled = compile(loaded, overlay, world, generation, now)?;
+    let mut compiled = compile(loaded, overlay, world, None, generation, now)?;
     compiled.warnings.extend(pinned(loaded));
     Ok(compiled)
 }
 
 /// Files that will stay as they are.
-fn pinned(loaded: &Loaded) -> impl Iterator<Item = Problem> {
-    mounts::pinned(&loaded.watched).into_iter().map(|path| {
+fn pinned(loaded: &Loaded) -> Vec<Problem> {
+    let paths = mounts::pinned(&loaded.watched).into_iter();
+    let problem = |path: PathBuf| {
         let message = format!(
             "`{}` is a mount of its own, so a new file in the place of its original will not be seen",
             path.display()
         );
         Problem::warning(OutCode::Pinned, None, message)
             .hint("mount the directory it lies in, without `subPath`")
-    })
+    };
+    paths.map(problem).collect()
 }
 
 /// What is odd in a configuration that runs all the same.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::reload::{Outcome, Reloader, Settings};
 use crate::edge::AdminReply;
-use crate::host::{self, JoinHandle, Watcher};
+use crate::host::{self, Answer, Watcher};
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::WatchState;
 
@@ -21,6 +21,8 @@ type Reply = oneshot::Sender<AdminReply>;
 const QUIET: Duration = Duration::from_millis(250);
 /// … or, if there is always something, after so long.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What those are told who wait for a reload that panicked.
+const BROKEN_OFF: &str = "the reload broke off by a bug of outrigger, see its log";
 /// How soon old generations are looked after when nothing else happens.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -29,7 +31,7 @@ pub(super) struct Reloads {
     reloader: Arc<Reloader>,
     settings: Settings,
     lookout: Lookout,
-    running: Option<JoinHandle<Done>>,
+    running: Option<Result<Answer<Done>, host::Error>>,
     asked: Vec<Reply>,
     is_asked: bool,
     answering: Vec<Reply>,
@@ -100,16 +102,21 @@ impl Reloads {
         let Some(running) = &mut self.running else {
             return pending().await;
         };
-        let done = running.await;
+        let done = match running {
+            // A bug: it was told where it happened.
+            Ok(answer) => answer.await.map_err(|_| BROKEN_OFF.to_owned()),
+            Err(why) => Err(format!("the reload could not begin: {why:#}")),
+        };
         self.running = None;
         let replies = std::mem::take(&mut self.answering);
-        let Ok(done) = done else {
-            // A bug: it was told where it happened. What ran goes on, and the next look comes in its time.
-            self.lookout.rest(self.settings.poll);
-            let text = "the reload broke off by a bug of outrigger, see its log";
-            return (Outcome::Rejected(text.to_owned()), replies);
-        };
-        (self.finish(done), replies)
+        match done {
+            Ok(done) => (self.finish(done), replies),
+            Err(text) => {
+                // What ran goes on, and the next look comes in its time.
+                self.lookout.rest(self.settings.poll);
+                (Outcome::Rejected(text), replies)
+            }
+        }
     }
 
     fn start(&mut self, look: Look) {
@@ -118,7 +125,7 @@ impl Reloads {
             self.answering = std::mem::take(&mut self.asked);
         }
         let reloader = Arc::clone(&self.reloader);
-        self.running = Some(host::blocking("reload", move || work(&reloader, look)));
+        self.running = Some(host::aside("reload", move || work(&reloader, look)));
     }
 
     fn finish(&mut self, done: Done) -> Outcome {
@@ -142,7 +149,7 @@ impl Reloads {
     }
 }
 
-/// Runs on a thread of its own: may wait for a disk.
+/// Runs on a thread of its own that gives way to those who serve: may wait for a disk, and for them.
 fn work(reloader: &Reloader, look: Look) -> Done {
     let outcome = match look {
         Look::First | Look::Poll => reloader.poll(),

@@ -2,11 +2,13 @@
 //! misplaced keys, the bounds of values, `config/reference.toml`, `config/outrigger.schema.json` and `outrigger explain KEY`.
 //! Must never list a key whose enforcement is not built: those are in `planned`.
 
+mod places;
 mod planned;
 mod table;
 
 use std::time::Duration;
 
+pub(super) use places::Place;
 #[cfg(test)]
 pub(super) use planned::all_planned;
 pub(super) use planned::{planned, planned_word};
@@ -211,23 +213,6 @@ pub fn all() -> impl Iterator<Item = &'static Key> + Clone {
 /// The key of a path with `*` for chosen names.
 pub fn find(path: &str) -> Option<&'static Key> {
     all().find(|key| key.path == path)
-}
-
-/// The names that may stand in a section, each once.
-pub(super) fn children(section: &str) -> Vec<&'static str> {
-    let mut names: Vec<&str> = Vec::new();
-    for key in all() {
-        let below = if section.is_empty() {
-            Some(key.path)
-        } else {
-            key.path
-                .strip_prefix(section)
-                .and_then(|rest| rest.strip_prefix('.'))
-        };
-        let name = below.and_then(|rest| rest.split('.').next());
-        names.extend(name.filter(|name| !names.contains(name)));
-    }
-    names
 }
 
 /// The sections that have a key or sub-table of this name, other than `section`.

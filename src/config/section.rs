@@ -1,6 +1,7 @@
 //! A table of the parsed tree while it is read: hands out its keys as typed values, and reports every key nobody knows.
 //! Must never let a key pass that is not in the key table, and never quote a value that was filled in.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::fill;
-use super::keys;
+use super::keys::Place;
 use super::load::Environment;
 use super::mask;
 use super::node::{Node, article};
@@ -111,8 +112,8 @@ pub(super) struct Section<'t> {
     table: &'t DeTable<'t>,
     /// Its path as written.
     shown: String,
-    /// Its path in the key table.
-    pattern: String,
+    /// Where it is in the key table.
+    place: &'static Place,
 }
 
 impl<'t> Section<'t> {
@@ -123,7 +124,7 @@ impl<'t> Section<'t> {
             start: 0,
             end: 0,
         };
-        Self::open(context, table, site, String::new(), String::new())
+        Self::open(context, table, site, String::new(), Place::top())
     }
 
     /// A table; reports its unknown keys.
@@ -132,22 +133,25 @@ impl<'t> Section<'t> {
         table: &'t DeTable<'t>,
         site: Site,
         shown: String,
-        pattern: String,
+        place: &'static Place,
     ) -> Self {
         let section = Self {
             site,
             table,
             shown,
-            pattern,
+            place,
         };
-        let known = keys::children(&section.pattern);
+        let is_known = |name: &str| place.names == ["*"] || place.names.contains(&name);
+        if table.keys().all(|name| is_known(name.get_ref())) {
+            return section;
+        }
         for (name, value) in section.entries() {
-            if known != ["*"] && !known.contains(&&*name.value) {
+            if !is_known(&name.value) {
                 mask::unknown(&mut context.sources, site.file, &name.value, value);
                 context.report(stray::problem(
                     &section.shown,
-                    &section.pattern,
-                    &known,
+                    place.path,
+                    &place.names,
                     &name,
                 ));
             }
@@ -158,17 +162,17 @@ impl<'t> Section<'t> {
     /// The table of that name below this one.
     pub(super) fn sub(&self, context: &mut Context<'_>, name: &str) -> Option<Self> {
         let (key, value) = self.table.get_key_value(name)?;
-        self.below(context, key, value, &join(&self.pattern, name))
+        self.below(context, key, value, self.place.below(name))
     }
 
     /// The tables below this one, by the names the operator chose, in the order written.
     pub(super) fn named(&self, context: &mut Context<'_>) -> Vec<(Sited<String>, Self)> {
-        let pattern = join(&self.pattern, "*");
+        let place = self.place.below("*");
         self.raw_entries()
             .into_iter()
             .filter_map(|(key, value)| {
                 let name = Sited::new(key.get_ref().to_string(), self.site_of(key));
-                Some((name, self.below(context, key, value, &pattern)?))
+                Some((name, self.below(context, key, value, place)?))
             })
             .collect()
     }
@@ -189,7 +193,7 @@ impl<'t> Section<'t> {
     /// One setting, if it is written.
     pub(super) fn node(&self, name: &str) -> Option<Node<'t>> {
         let value = self.table.get(name)?;
-        let key = keys::find(&join(&self.pattern, name))?;
+        let key = self.place.key(name)?;
         let shown = join(&self.shown, &quoted(name));
         Some(Node::whole(
             value.get_ref(),
@@ -208,7 +212,7 @@ impl<'t> Section<'t> {
 
     /// Reports a key that must be written.
     pub(super) fn missing(&self, context: &mut Context<'_>, name: &str) {
-        let example = keys::find(&join(&self.pattern, name)).map_or("", |key| key.example);
+        let example = self.place.key(name).map_or("", |key| key.example);
         let message = format!("`[{}]` needs `{name}`", self.shown);
         context.report(
             Problem::error(OutCode::MissingKey, self.site, message)
@@ -226,7 +230,7 @@ impl<'t> Section<'t> {
         context: &mut Context<'_>,
         key: &Spanned<DeString<'t>>,
         value: &'t Spanned<DeValue<'t>>,
-        pattern: &str,
+        place: &'static Place,
     ) -> Option<Self> {
         let shown = join(&self.shown, &quoted(key.get_ref()));
         let Some(table) = value.get_ref().as_table() else {
@@ -238,13 +242,7 @@ impl<'t> Section<'t> {
             );
             return None;
         };
-        Some(Self::open(
-            context,
-            table,
-            self.site_of(key),
-            shown,
-            pattern.to_owned(),
-        ))
+        Some(Self::open(context, table, self.site_of(key), shown, place))
     }
 
     fn raw_entries(&self) -> Vec<(&'t Spanned<DeString<'t>>, &'t Spanned<DeValue<'t>>)> {
@@ -269,23 +267,27 @@ pub(super) fn site(file: u16, span: &std::ops::Range<usize>) -> Site {
 }
 
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
+    let mut joined = String::with_capacity(path.len() + 1 + name.len());
+    joined.push_str(path);
+    if !path.is_empty() {
+        joined.push('.');
     }
+    joined.push_str(name);
+    joined
 }
 
 /// A name as a TOML key: bare where it can be.
-pub(super) fn quoted(name: &str) -> String {
-    let short: String = name.chars().take(130).collect();
-    let bare = !short.is_empty()
-        && short
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if bare {
-        short
+pub(super) fn quoted(name: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 130;
+    let end = name
+        .char_indices()
+        .nth(LONGEST)
+        .map_or(name.len(), |(at, _)| at);
+    let short = &name[..end];
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !short.is_empty() && short.bytes().all(plain) {
+        Cow::Borrowed(short)
     } else {
-        format!("\"{}\"", short.escape_debug())
+        Cow::Owned(format!("\"{}\"", short.escape_debug()))
     }
 }

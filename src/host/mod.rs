@@ -11,6 +11,7 @@ pub mod memory;
 pub mod mounts;
 pub mod net;
 pub mod notify;
+mod priority;
 pub mod proc;
 pub mod signals;
 pub mod tasks;
@@ -30,5 +31,7 @@ pub use net::{
 pub use notify::{Notifier, watchdog};
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};
-pub use tasks::{AbortHandle, JoinError, JoinHandle, Runtime, blocking, spawn, thread};
+pub use tasks::{
+    AbortHandle, Answer, JoinError, JoinHandle, Runtime, aside, blocking, spawn, thread,
+};
 pub use watch::Watcher;

@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use super::Error;
+use tokio::sync::oneshot;
+
+use super::{Error, priority};
 
 pub use tokio::runtime::Runtime;
 pub use tokio::task::{AbortHandle, JoinError, JoinHandle};
@@ -52,6 +54,29 @@ pub fn thread<T: Send + 'static>(
             work()
         })
         .map_err(|source| Error::new("start thread", name, source))
+}
+
+/// What work aside gives; it fails if the work panicked.
+pub type Answer<T> = oneshot::Receiver<T>;
+
+/// Starts work on a thread of its own that gives way to all others, inside the current runtime. Like [`blocking`], nothing
+/// can call it off.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn aside<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Answer<T>, Error> {
+    let (answer, asked) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    thread(name, move || {
+        priority::give_way();
+        let _inside = runtime.enter();
+        // Nobody may be left who wants to know.
+        let _ = answer.send(work());
+    })?;
+    Ok(asked)
 }
 
 /// The runtime of the data plane: `workers` threads (see [`default_workers`]), and a small pool for name resolution.

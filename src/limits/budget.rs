@@ -13,7 +13,7 @@ use crate::units::{NanoUsd, Wall, WindowId};
 pub(super) use book::{Budgets, Share};
 
 /// One budget as the configuration says it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetSpec {
     /// Its name, which refusals, metrics and commands use; its state goes by it across reloads.
     pub name: Arc<str>,

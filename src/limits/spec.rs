@@ -5,7 +5,7 @@ use super::budget::BudgetSpec;
 use std::time::Duration;
 
 /// One tenant's limits. What is `None` (or zero, for the queue) is not limited (not available).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSpec {
     /// Requests, each counted when it is admitted and never given back.
     pub requests: Option<Rate>,

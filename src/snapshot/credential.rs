@@ -5,7 +5,7 @@ use super::{Credential, Pseudonyms, Tenant, Upstream};
 use crate::units::UpstreamName;
 
 /// A tenant's own credential for one upstream (`tenants.*.credentials`).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct OwnKey {
     pub(super) upstream: UpstreamName,
     pub(super) credential: Credential,

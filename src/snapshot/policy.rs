@@ -45,7 +45,7 @@ impl fmt::Display for Rule {
 }
 
 /// A value with the rule that set it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruled<T> {
     /// What the rule says.
     pub value: T,
@@ -54,7 +54,7 @@ pub struct Ruled<T> {
 }
 
 /// The rules about models.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelRules {
     /// The model of a request that names none.
     pub default: Option<Ruled<String>>,
@@ -102,7 +102,7 @@ impl ModelRules {
 }
 
 /// A list of globs that opens things which are closed by default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenList {
     /// One of these must match.
     pub allow: Vec<Ruled<Pattern>>,
@@ -121,7 +121,7 @@ impl OpenList {
 }
 
 /// The rules about where a model runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeoRules {
     /// Where it may; the first is asked for where a request names none.
     pub allow: Ruled<Vec<Box<str>>>,
@@ -144,7 +144,7 @@ fn first_match<'a>(rules: &'a [Ruled<Pattern>], name: &str) -> Option<&'a Arc<Ru
 }
 
 /// Everything a policy says, for every tenant that has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its name.
     pub name: Box<str>,

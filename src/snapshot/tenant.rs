@@ -5,17 +5,17 @@ use std::sync::{Arc, OnceLock};
 
 use super::credential::OwnKey;
 use super::{Pattern, Policy};
-use crate::limits::Account;
+use crate::limits::{Account, LimitSpec};
 use crate::meters::{Registry, TenantMeters};
 use crate::units::TenantId;
 
 /// One tenant under one snapshot.
 pub struct Tenant {
     pub(super) id: TenantId,
-    /// Whether it has budgets.
-    pub(super) budgeted: bool,
     pub(super) policy: Arc<Policy>,
     pub(super) account: Arc<Account>,
+    /// What the account was told to hold it to.
+    pub(super) limits: LimitSpec,
     pub(super) registry: Arc<Registry>,
     pub(super) meters: OnceLock<Arc<TenantMeters>>,
     pub(super) standing: Standing,
@@ -52,7 +52,7 @@ impl Tenant {
 
     /// Whether its money is budgeted.
     pub fn is_budgeted(&self) -> bool {
-        self.budgeted
+        !self.limits.budgets.is_empty()
     }
 
     /// The tenant's meters, born on first use.

@@ -80,7 +80,7 @@ pub struct Upstream {
 }
 
 /// The provider key, laid out as the header value that carries it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// `authorization: Bearer …`.
     Bearer(HeaderValue),
@@ -92,21 +92,36 @@ pub enum Credential {
 /// upstream's credential, so they are stable across sidecars, differ between upstreams, and cannot be
 /// reversed or guessed by anybody who does not hold that credential. Without a credential the upstream's name
 /// stands in: that separates tenants, and hides nothing; no stamp is made of it.
-pub struct Pseudonyms(hmac::Key);
+pub struct Pseudonyms {
+    key: hmac::Key,
+    /// Tells them from others: the digest of what they are made under.
+    made_under: [u8; 32],
+}
+
+impl PartialEq for Pseudonyms {
+    fn eq(&self, other: &Self) -> bool {
+        self.made_under == other.made_under
+    }
+}
+
+impl Eq for Pseudonyms {}
 
 impl Pseudonyms {
     pub(super) fn new(credential: &str) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, credential.as_bytes()))
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, credential.as_bytes()),
+            made_under: super::digest(credential.as_bytes()),
+        }
     }
 
     /// The tenant's pseudonym: `or-` and 32 hexadecimal digits.
     pub fn of(&self, tenant: &TenantId) -> String {
-        shown(&hmac::sign(&self.0, tenant.as_str().as_bytes()))
+        shown(&hmac::sign(&self.key, tenant.as_str().as_bytes()))
     }
 
     /// What stands for a name that `tenant` chose itself: the same for the same name, and another tenant's never.
     pub fn scoped(&self, tenant: &TenantId, name: &[u8]) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(tenant.as_str().as_bytes());
         // No id holds it: a tenant and a name cannot be parted in two ways, nor be taken for a tenant alone.
         context.update(b"\0");

@@ -5,6 +5,7 @@ mod dances;
 mod refusals;
 mod restart;
 mod revoked;
+mod same;
 mod secrets;
 mod show;
 

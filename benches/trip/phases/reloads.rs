@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use super::{Ask, Bench, Load, Subject, Window};
 use crate::histogram::Histogram;
+use crate::observe;
 use crate::subject::Kind;
 
 /// Between two reloads.
@@ -37,6 +38,8 @@ struct Seen {
     plain: [Vec<Window>; 3],
     stream: [Vec<Window>; 3],
     reloads: u64,
+    /// Processor time of one while nobody is served, before each round.
+    alone: Vec<Duration>,
 }
 
 impl Bench {
@@ -46,6 +49,7 @@ impl Bench {
         let mut seen = Seen::default();
         for round in 0..self.shape.rounds {
             eprintln!("round {} of {}", round + 1, self.shape.rounds);
+            seen.alone.push(self.alone(&subject)?);
             let mut turns = TURNS;
             turns.rotate_left(round % TURNS.len());
             for turn in turns {
@@ -78,14 +82,35 @@ impl Bench {
         }
     }
 
+    /// Processor time of one reload, of all threads together, with nobody served: as little disturbed as can be.
+    fn alone(&self, subject: &Subject) -> io::Result<Duration> {
+        let pid = signalled(subject)?;
+        let dir = &self.launcher.dir;
+        let first = generation(subject)?;
+        let over = AtomicBool::new(false);
+        let used = std::thread::scope(|scope| {
+            let changes = scope.spawn(|| change_until(dir, pid, &over));
+            let used = (|| {
+                let before = observe::cpu(pid)?;
+                std::thread::sleep(self.shape.phase);
+                Ok::<_, io::Error>(observe::cpu(pid)?.saturating_sub(before))
+            })();
+            over.store(true, Ordering::Relaxed);
+            (used, changes.join())
+        });
+        let (Ok(used), Ok(Ok(()))) = used else {
+            return Err(io::Error::other("the configuration could not be changed"));
+        };
+        let published = generation(subject)?.saturating_sub(first);
+        Ok(used / u32::try_from(published.max(1)).unwrap_or(u32::MAX))
+    }
+
     /// One window, and how many generations were published in it.
     fn turn(&self, subject: &Subject, turn: Turn, load: &Load) -> io::Result<(Window, u64)> {
         if turn != Turn::Reloads {
             return Ok((self.window(subject, load)?, 0));
         }
-        let pid = subject
-            .pid()?
-            .ok_or_else(|| io::Error::other("nothing to signal"))?;
+        let pid = signalled(subject)?;
         let dir = &self.launcher.dir;
         let before = generation(subject)?;
         let begun = Instant::now();
@@ -110,6 +135,11 @@ impl Bench {
         }
         Ok((window?, published))
     }
+}
+
+fn signalled(subject: &Subject) -> io::Result<Pid> {
+    let pid = subject.pid()?;
+    pid.ok_or_else(|| io::Error::other("nothing to signal"))
 }
 
 /// A new configuration, and the signal to read it, until told to stop.
@@ -187,11 +217,16 @@ impl Seen {
                 ratios(&values[2], &values[0]),
             );
         }
+        let alone = self.alone.iter().map(|one| one.as_secs_f64() * 1_000.0);
+        let alone: Vec<f64> = alone.collect();
         let _ = writeln!(
             text,
-            "reloads published: {}; processor time of one: {:.2} ms",
+            "reloads published: {}; processor time of one: {:.2} ms under load, {:.2} ms [{:.2} .. {:.2}] alone",
             self.reloads,
-            self.cpu_of_one()
+            self.cpu_of_one(),
+            median(&alone),
+            alone.iter().copied().fold(f64::INFINITY, f64::min),
+            alone.iter().copied().fold(0.0, f64::max),
         );
         text
     }

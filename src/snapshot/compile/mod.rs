@@ -4,6 +4,7 @@
 
 mod admin;
 mod budgets;
+mod kept;
 mod own_keys;
 mod policies;
 mod prices;
@@ -15,6 +16,8 @@ pub use prices::Pricing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use kept::Kept;
 
 use super::{Accounts, Alive, KeyDigest, Rule, Snapshot, TrustStore};
 use crate::config::{Loaded, OutCode, Place, Problem, Severity, Site, Sources};
@@ -70,7 +73,8 @@ impl Compiled {
     }
 }
 
-/// Compiles a configuration.
+/// Compiles a configuration. What says the same in `previous`, which is what runs, is taken over from there and not only
+/// made alike: it is warm for those who serve, its meters are found, and its limits need not be set.
 ///
 /// # Errors
 /// All problems, warnings included, if one of them is an error.
@@ -78,6 +82,7 @@ pub fn compile(
     loaded: &Loaded,
     overlay: &Overlay,
     world: &World,
+    previous: Option<&Snapshot>,
     generation: u64,
     now: Boot,
 ) -> Result<Compiled, Vec<Problem>> {
@@ -85,6 +90,7 @@ pub fn compile(
         sources: &loaded.sources,
         problems: loaded.problems.clone(),
         world,
+        kept: Kept::of(previous),
         now,
         resizes: Vec::new(),
     };
@@ -133,6 +139,7 @@ struct Bench<'a> {
     sources: &'a Sources,
     problems: Vec<Problem>,
     world: &'a World,
+    kept: Kept<'a>,
     now: Boot,
     resizes: Vec<(Arc<Account>, LimitSpec)>,
 }

@@ -52,13 +52,14 @@ impl Policies {
 impl Bench<'_> {
     pub(super) fn policies(&mut self, raw: &Raw, upstreams: &[Arc<Upstream>]) -> Policies {
         let mut by_name: HashMap<Box<str>, _> = HashMap::new();
-        let open = Arc::new(self.built_in_policy(OPEN, Permission::Allow));
-        let open = (open, Given::default());
-        let standard = Arc::new(self.built_in_standard());
+        let open = self.built_in_policy(OPEN, Permission::Allow);
+        let open = (self.kept.policy(open), Given::default());
+        let standard = self.kept.policy(self.built_in_standard());
         by_name.insert(OPEN.into(), open.clone());
         by_name.insert(defaults::POLICY.into(), (standard, Given::default()));
         for policy in &raw.policies {
-            let compiled = Arc::new(self.policy(policy, upstreams));
+            let compiled = self.policy(policy, upstreams);
+            let compiled = self.kept.policy(compiled);
             let given = Given {
                 limits: policy.limits.clone(),
                 budgets: self.budgets(&policy.budgets),

@@ -9,7 +9,7 @@ use super::proofs::{accepted, tenant_header};
 use super::{Bench, Overlay};
 use crate::config::values::Proof;
 use crate::config::{OutCode, Problem, Raw, defaults, raw};
-use crate::limits::LimitSpec;
+use crate::limits::{Account, LimitSpec};
 use crate::snapshot::credential::OwnKey;
 use crate::snapshot::identity::Identity;
 use crate::snapshot::{Pattern, Policy, Standing, Tenant, Upstream};
@@ -165,20 +165,29 @@ impl Bench<'_> {
         limits: LimitSpec,
         (vouches, own_keys): (Box<[Pattern]>, Box<[OwnKey]>),
     ) -> Arc<Tenant> {
-        let account = self.world.accounts.get(id, &limits, self.now);
-        let budgeted = !limits.budgets.is_empty();
-        self.resizes.push((Arc::clone(&account), limits));
-        Arc::new(Tenant {
+        let account = self.account(id, &limits);
+        let tenant = Tenant {
             id: id.clone(),
-            budgeted,
             policy: Arc::clone(policy),
             account,
+            limits,
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Proven,
             vouches,
             own_keys,
-        })
+        };
+        self.kept.tenant(tenant)
+    }
+
+    /// The account, with a note to set its limits if they are not what they were.
+    fn account(&mut self, id: &TenantId, limits: &LimitSpec) -> Arc<Account> {
+        if let Some(account) = self.kept.account(id, limits) {
+            return account;
+        }
+        let account = self.world.accounts.get(id, limits, self.now);
+        self.resizes.push((Arc::clone(&account), limits.clone()));
+        account
     }
 
     /// The fixed tenant for whom nothing is written: open, unless a policy called `default` says otherwise.
@@ -194,19 +203,20 @@ impl Bench<'_> {
             refusals: Some(policies::rate(raw.listen.refusals())),
             ..LimitSpec::default()
         };
-        let account = self.world.accounts.get(&id, &limits, self.now);
-        self.resizes.push((Arc::clone(&account), limits));
-        Arc::new(Tenant {
+        let account = self.account(&id, &limits);
+        let policy = self.built_in_standard();
+        let tenant = Tenant {
             id,
-            budgeted: false,
-            policy: Arc::new(self.built_in_standard()),
+            policy: self.kept.policy(policy),
             account,
+            limits,
             registry: Arc::clone(&self.world.registry),
             meters: OnceLock::new(),
             standing: Standing::Nobody,
             vouches: Box::default(),
             own_keys: Box::default(),
-        })
+        };
+        self.kept.tenant(tenant)
     }
 }
 

@@ -55,7 +55,8 @@ impl Bench<'_> {
                 simulate(upstream, simulator);
             }
         }
-        upstreams.into_iter().map(Arc::new).collect()
+        let kept = upstreams.into_iter().map(|one| self.kept.upstream(one));
+        kept.collect()
     }
 
     fn upstream(&mut self, raw: &raw::Upstream, all: &Raw, pricing: Pricing) -> Option<Upstream> {
@@ -75,24 +76,25 @@ impl Bench<'_> {
             None => None,
             Some(key) => Some(self.credential(raw.key_header(), &key.value, key.site)?),
         };
+        let origin = UpstreamOrigin {
+            tls: url.tls(),
+            host: host.into(),
+            port: url.port(),
+            http: raw.http(),
+            ca: raw
+                .ca
+                .as_ref()
+                .map(|ca| digest(ca.value.as_str().as_bytes())),
+        };
         let tls = match &raw.ca {
             None => None,
-            Some(ca) => Some(self.own_trust(raw, ca)?),
+            Some(ca) => Some(self.own_trust(raw, ca, &origin)?),
         };
         self.check_stamp(raw, all);
         Some(Upstream {
             name: raw.name.value.clone(),
             dialect: raw.dialect.value,
-            origin: Arc::new(UpstreamOrigin {
-                tls: url.tls(),
-                host: host.into(),
-                port: url.port(),
-                http: raw.http(),
-                ca: raw
-                    .ca
-                    .as_ref()
-                    .map(|ca| digest(ca.value.as_str().as_bytes())),
-            }),
+            origin: Arc::new(origin),
             server_name,
             tls,
             authority,
@@ -147,11 +149,19 @@ impl Bench<'_> {
         value
     }
 
-    fn own_trust(&mut self, raw: &raw::Upstream, ca: &Sited<Pem>) -> Option<Arc<ClientConfig>> {
+    fn own_trust(
+        &mut self,
+        raw: &raw::Upstream,
+        ca: &Sited<Pem>,
+        origin: &UpstreamOrigin,
+    ) -> Option<Arc<ClientConfig>> {
         if !raw.url.value.tls() {
             let message = "`ca` is for `https`, and this upstream's `url` is `http`".into();
             self.error(OutCode::Conflict, ca.site, message, "leave it out");
             return None;
+        }
+        if let Some(config) = self.kept.tls(&raw.name.value, origin) {
+            return Some(config);
         }
         match trust::own(ca.value.as_str(), raw.http()) {
             Ok(config) => Some(config),

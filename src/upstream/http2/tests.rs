@@ -53,7 +53,7 @@ fn upstream_of(text: &str) -> Arc<crate::snapshot::Upstream> {
         trust: Arc::new(TrustStore::default()),
     };
     let now = crate::units::Boot(0);
-    let compiled = compile(&loaded, &Overlay::default(), &world, 1, now)
+    let compiled = compile(&loaded, &Overlay::default(), &world, None, 1, now)
         .ok()
         .unwrap();
     Arc::clone(&compiled.snapshot().upstreams()[0])
