@@ -10,7 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::guard::Patience;
+use super::hangup::HangUp;
 use super::stall::Stall;
+use super::unasked::Heads;
 use crate::trip::Door;
 use crate::units::Code;
 use crate::wire::frames::{Frame, Frames, Kind};
@@ -27,12 +29,20 @@ pub(super) struct Framed<S> {
     outbound: Frames,
     chatter: Chatter,
     stall: Stall,
+    hang_up: HangUp,
+    heads: Arc<Heads>,
     /// For what was begun and is not whole: what it is, and when it is late.
     late: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Framed<S> {
-    pub(super) fn new(inner: S, first: Vec<u8>, patience: Patience, door: Arc<Door>) -> Self {
+    pub(super) fn new(
+        inner: S,
+        first: Vec<u8>,
+        patience: Patience,
+        door: Arc<Door>,
+        heads: &Arc<Heads>,
+    ) -> Self {
         Self {
             inner,
             first,
@@ -43,6 +53,8 @@ impl<S> Framed<S> {
             outbound: Frames::of_server(),
             chatter: Chatter::new(),
             stall: Stall::new(patience.write),
+            hang_up: HangUp::default(),
+            heads: Arc::clone(heads),
             late: None,
         }
     }
@@ -54,6 +66,8 @@ impl<S> Framed<S> {
         self.inbound.advance(bytes, |frame| {
             fine = fine && chatter.spend(cost(frame));
         });
+        let (whole, opening) = (self.inbound.heads(), self.inbound.is_opening());
+        self.heads.come(whole, opening);
         if fine {
             return Ok(());
         }
@@ -63,16 +77,33 @@ impl<S> Framed<S> {
 
     /// Bytes went.
     fn goes(&mut self, bytes: &[u8]) {
-        let chatter = &mut self.chatter;
+        let (chatter, heads) = (&mut self.chatter, &self.heads);
         self.outbound.advance(bytes, |frame| match frame.kind {
             Kind::Data => chatter.refund(DATA_PAYS),
-            Kind::Headers => chatter.refund(HEADERS_PAY),
+            Kind::Headers => {
+                chatter.refund(HEADERS_PAY);
+                if frame.length < OURS {
+                    heads.answers();
+                }
+            }
             // A stream that is refused, or given up by the sidecar. What it costs is taken from what is to come.
             Kind::Reset => {
                 chatter.spend(1);
             }
+            Kind::GoAway => heads.farewell(),
             Kind::Continuation | Kind::Control => {}
         });
+        self.heads.refuses(self.outbound.refusals());
+    }
+
+    /// Bytes went, or have to wait.
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.heads.blocks(written.is_pending());
+        self.stall.judge(cx, &self.door, written)
     }
 
     /// Nothing can be read now: ready when something that was begun is late.
@@ -94,6 +125,9 @@ impl<S> Framed<S> {
         Poll::Ready(())
     }
 }
+
+/// No head of an answer of ours is shorter: each has an id of its own.
+const OURS: u32 = 16;
 
 /// What a client may send besides its requests. Each frame costs; answers and time pay. A client that cancels now and
 /// then, pings and opens windows stays far below; one that does nothing else is a flood.
@@ -118,7 +152,7 @@ fn cost(frame: Frame) -> u32 {
     match frame.kind {
         Kind::Headers => 0,
         Kind::Data if frame.length > 0 || frame.ends_stream() => 0,
-        Kind::Data | Kind::Continuation | Kind::Control => 1,
+        Kind::Data | Kind::Continuation | Kind::GoAway | Kind::Control => 1,
         Kind::Reset => RESET,
     }
 }
@@ -185,8 +219,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
         } else {
             this.first = Vec::new();
             this.given = 0;
-            match Pin::new(&mut this.inner).poll_read(cx, buf) {
+            let turn = Some(this.heads.turn());
+            match this.hang_up.poll_read(&mut this.inner, cx, buf, turn) {
                 Poll::Ready(outcome) => outcome?,
+                Poll::Pending if this.hang_up.has_come() => {
+                    this.heads.hang_up();
+                    return Poll::Pending;
+                }
                 Poll::Pending => {
                     ready!(this.poll_late(cx));
                     this.say_goodbye(cx);
@@ -210,7 +249,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, buf);
-        let count = ready!(this.stall.judge(cx, &this.door, written))?;
+        let count = ready!(this.written(cx, written))?;
         this.goes(&buf[..count]);
         Poll::Ready(Ok(count))
     }
@@ -222,7 +261,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
-        let count = ready!(this.stall.judge(cx, &this.door, written))?;
+        let count = ready!(this.written(cx, written))?;
         let mut left = count;
         for buf in bufs {
             let now = left.min(buf.len());

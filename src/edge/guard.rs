@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::hangup::HangUp;
 use super::stall::Stall;
 use crate::trip::{Door, HeadFault, MARKER};
 use crate::units::Code;
@@ -51,6 +52,7 @@ pub(super) struct Guarded<S> {
     /// What may still be read and thrown away while closing; `None` before the close.
     linger: Option<usize>,
     stall: Stall,
+    hang_up: HangUp,
 }
 
 /// How much may be held of what is sent behind a request that is being answered.
@@ -93,6 +95,7 @@ impl<S> Guarded<S> {
             in_body: false,
             linger: None,
             stall: Stall::new(patience.write),
+            hang_up: HangUp::default(),
         }
     }
 
@@ -240,11 +243,12 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
         let before = buf.filled().len();
-        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+        match self.hang_up.poll_read(&mut self.inner, cx, buf, None) {
             Poll::Ready(outcome) => {
                 self.stirred = true;
                 Poll::Ready(outcome.map(|()| buf.filled().len() - before))
             }
+            Poll::Pending if self.hang_up.has_come() => Poll::Pending,
             // The alarm may have changed the fate: zero bytes then mean "look again", not the end.
             Poll::Pending => self.poll_alarm(cx).map(|()| Ok(0)),
         }

@@ -3,7 +3,8 @@
 //! Must never let a connection grow with what its client sends.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::error::Error as _;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,12 @@ use tokio::time::Instant;
 use super::accept::{Doorway, Stage};
 use super::frames::Framed;
 use super::stream::{Pace, Paced, Streams};
+use super::unasked::{Closing, Heads, Unasked};
 use crate::trip::{Door, HeadFault, serve};
 use crate::wire::head::{Limits, check_list};
 
 /// Streams at once: no fewer than RFC 9113 §5.1.2 recommends.
-const STREAMS: u32 = 100;
+pub(super) const STREAMS: u32 = 100;
 
 /// What a stream may send before it is read. Windows of the connection's streams add up to its own, so that a stream
 /// that is not read (it waits for a place, or for a slow upstream) never keeps another one from sending.
@@ -57,11 +59,16 @@ pub(super) async fn http2<S>(
 {
     let opened = *stage.borrow_and_update();
     let streams = Streams::new(doorway, stage.clone());
-    let framed = Framed::new(stream, came, doorway.patience, Arc::clone(door));
+    let heads = Arc::new(Heads::default());
+    let framed = Framed::new(stream, came, doorway.patience, Arc::clone(door), &heads);
+    let mut unasked = Unasked::new(&heads);
     let service = {
         let (streams, door) = (streams.clone(), Arc::clone(door));
         let doorway = Arc::clone(doorway);
-        service_fn(move |request| answer(request, &streams, &door, &doorway))
+        service_fn(move |request| {
+            heads.asks();
+            answer(request, &streams, &door, &doorway)
+        })
     };
     let connection = builder(streams, doorway).serve_connection(TokioIo::new(framed), service);
     let mut connection = std::pin::pin!(connection);
@@ -73,10 +80,21 @@ pub(super) async fn http2<S>(
     let mut begun = door.begun();
     let mut leaving = false;
     loop {
+        let driven = poll_fn(|cx| {
+            unasked.begin();
+            let polled = connection.as_mut().poll(cx);
+            if polled.is_pending() {
+                unasked.settle(door);
+            }
+            polled
+        });
         tokio::select! {
             biased;
             // Its errors are endings of trips, recorded there, or a client that left or broke the protocol.
-            _ = connection.as_mut() => return,
+            ended = driven => {
+                unasked.end(door, closing(&ended));
+                return;
+            }
             changed = stage.changed() => {
                 if changed.is_err() {
                     return;
@@ -101,6 +119,15 @@ pub(super) async fn http2<S>(
                 alarm.as_mut().reset(Instant::now() + wait);
             }
         }
+    }
+}
+
+/// Whether the library closed it because of what the client sent.
+fn closing(ended: &Result<(), hyper::Error>) -> Closing {
+    let cause = ended.as_ref().err().and_then(|error| error.source());
+    match cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+        Some(error) if error.is_library() => Closing::Broken,
+        _ => Closing::Calm,
     }
 }
 

@@ -9,11 +9,13 @@ mod entrance;
 mod frames;
 mod guard;
 mod h2;
+mod hangup;
 mod manners;
 mod page;
 mod stall;
 mod stream;
 mod telemetry;
+mod unasked;
 
 pub use accept::{Doorway, Stage, listen};
 pub use admin::{AdminCall, AdminDoor, AdminReply, Ask, admin_port, admin_socket};

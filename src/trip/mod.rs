@@ -15,6 +15,7 @@ mod record;
 mod respond;
 pub mod route;
 mod stop;
+mod unasked;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -29,6 +30,7 @@ use hyper::body::Incoming;
 pub use accept::{Door, HeadFault, MARKER};
 pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Met, Refusal, Stop};
+pub use unasked::{refuse_unasked, unheard};
 
 use crate::host::ProcessFacts;
 use crate::limits::{Account, Order, Scope};

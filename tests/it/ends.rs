@@ -1,6 +1,7 @@
 //! Every trip ends exactly once, wherever it is cut: by a caller that hangs up at any point, or by an upstream that dies at
 //! any byte of its answer. Nothing stays held, what was used is settled, and nobody takes half an answer for a whole one.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use outrigger::app::Source;
@@ -73,6 +74,36 @@ async fn a_caller_gone_within_its_body_ends_its_trip_once() {
         assert!(line.get("usage").is_none(), "nothing was used: {line}");
     }
     assert_eq!(stage.left(Dimension::Tokens), before);
+}
+
+#[tokio::test]
+async fn a_caller_gone_with_its_last_byte_has_begun_a_trip() {
+    let mut stage = Stage::open(LIMITS).await;
+    let before = stage.left(Dimension::Tokens);
+    let get = b"GET /openai/v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let requests = [post("/openai/v1/chat/completions", PLAIN), get.to_vec()];
+    for (index, request) in requests.iter().enumerate() {
+        let mut caller =
+            std::net::TcpStream::connect(stage.sidecar.proxy[0]).expect("a connection");
+        until("the connection", || {
+            stage.metric("outrigger_connections_open", "") == 1
+        })
+        .await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        // It is waited for; nothing more is: the end is there when the request is read.
+        caller.write_all(request).expect("an open connection");
+        drop(caller);
+        stage.ended(index + 1).await;
+    }
+    let lines = stage.lines();
+    assert_eq!(lines.len(), requests.len(), "{lines:?}");
+    for line in &lines {
+        assert_members(line, &[("ending", "caller-gone"), ("tenant", "acme")]);
+    }
+    assert_eq!(stage.left(Dimension::Tokens), before);
+    stage.no_record().await;
 }
 
 #[tokio::test]

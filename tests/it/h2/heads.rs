@@ -103,6 +103,8 @@ async fn heads_beyond_their_bounds_are_refused_and_recorded() {
     let huge: Vec<_> = huge.iter().map(|name| (*name, &*long)).collect();
     large_head(&mut client, stream, &head(PATH, &huge)).await;
     assert_eq!(client.answer(stream).await.status, 431);
+    let line = stage.record().await;
+    assert_members(&line, &[("code", "head-too-large"), ("tenant", "_nobody")]);
     stage.upstream.unused().await;
     served(&stage, &mut client, stream + 2).await;
     stage.record().await;
@@ -131,6 +133,50 @@ async fn large_head(client: &mut Client, stream: u32, fields: &[(&str, &str)]) {
         kind = super::wire::CONTINUATION;
     }
     client.send(&bytes).await;
+}
+
+/// The record of a head that only the library has seen.
+const MALFORMED: [(&str, &str); 4] = [
+    ("tenant", "_nobody"),
+    ("ending", "refused"),
+    ("code", "head-malformed"),
+    ("ended_in", "accept"),
+];
+
+#[tokio::test]
+async fn what_is_refused_unasked_is_told_from_what_is_served_beside_it() {
+    let mut stage = Stage::open("").await;
+    let mut client = connect(&stage).await;
+    // All in one piece: good, bad, good, bad.
+    let good = block(&get("/nowhere"));
+    let bad = block(&with(":scheme", "http")[1..]);
+    let mut bytes = Vec::new();
+    for stream in [1, 5] {
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &good));
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream + 2, &bad));
+    }
+    client.send(&bytes).await;
+    for stream in [1, 5] {
+        assert_eq!(client.answer(stream).await.status, 404);
+        assert_eq!(
+            client.answer(stream + 2).await.end,
+            End::Reset(PROTOCOL_ERROR)
+        );
+    }
+    stage.ended(4).await;
+    let mut codes: Vec<_> = stage
+        .lines()
+        .iter()
+        .map(|line| line["code"].to_string())
+        .collect();
+    codes.sort();
+    let expected = [
+        "\"head-malformed\"",
+        "\"head-malformed\"",
+        "\"upstream-unknown\"",
+        "\"upstream-unknown\"",
+    ];
+    assert_eq!(codes, expected);
 }
 
 #[tokio::test]
@@ -163,11 +209,17 @@ async fn what_the_protocol_itself_forbids_resets_the_stream_and_nothing_else() {
         client.ask(stream, &fields, Some("{}")).await;
         let end = client.answer(stream).await.end;
         assert_eq!(end, End::Reset(PROTOCOL_ERROR), "{fields:?}");
+        let line = stage.record().await;
+        assert_members(&line, &MALFORMED);
         stream += 2;
     }
+    let refusals = stage.metric("outrigger_refusals_total", "head-malformed");
+    assert_eq!(refusals, u64::from(stream / 2));
     stage.upstream.unused().await;
     served(&stage, &mut client, stream).await;
-    stage.record().await;
+    assert_members(&stage.record().await, &[("ending", "complete")]);
+    drop(client);
+    stage.no_record().await;
 }
 
 #[tokio::test]
@@ -185,6 +237,8 @@ async fn bytes_that_no_field_may_have_end_the_connection() {
         client.ask(1, &fields, Some("{}")).await;
         let end = client.next().await.expect("an answer");
         assert_eq!(end.reason(), PROTOCOL_ERROR, "{fields:?}: {end:?}");
+        let line = stage.record().await;
+        assert_members(&line, &MALFORMED);
     }
     stage.upstream.unused().await;
     stage.no_record().await;
@@ -212,11 +266,13 @@ async fn a_length_that_is_not_the_bodys_is_never_sent_on() {
         .ask(stream, &head(PATH, &[("content-length", "5")]), None)
         .await;
     assert_eq!(client.answer(stream).await.end, End::Reset(PROTOCOL_ERROR));
+    stage.ended(4).await;
     stage.at_rest().await;
     stage.upstream.unused().await;
     let lines = stage.lines();
-    assert!(lines.len() <= 3, "{lines:?}");
-    for line in lines {
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_members(&lines[3], &MALFORMED);
+    for line in &lines[..3] {
         assert!(
             line["ending"] == "caller-gone" || line["code"] == "body-too-large",
             "{line}"

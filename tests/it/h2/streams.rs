@@ -73,8 +73,37 @@ async fn a_connection_that_ends_ends_all_its_trips() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_gone_with_its_question_has_begun_its_trips() {
+    let mut stage = Stage::open("limits.tokens = \"1M/h\"").await;
+    let mut client = connect(&stage).await;
+    client.settle().await;
+    client.ask(1, &head(PATH, &[]), Some(PLAIN)).await;
+    client.ask(3, &get("/openai/v1/models"), None).await;
+    drop(client);
+    stage.ended(2).await;
+    for line in stage.lines() {
+        assert_members(&line, &[("tenant", "acme"), ("ending", "caller-gone")]);
+    }
+    // Who breaks off may be gone before anybody could be asked for whom it was.
+    let mut client = connect(&stage).await;
+    client.settle().await;
+    client.ask(1, &head(PATH, &[]), Some(PLAIN)).await;
+    client.ask(3, &get("/openai/v1/models"), None).await;
+    client.frame(HEADERS, END_HEADERS, 5, b"").await;
+    drop(client);
+    stage.ended(3).await;
+    for line in stage.lines() {
+        assert!(
+            line["ending"] == "caller-gone" || line["code"] == "head-malformed",
+            "{line}"
+        );
+    }
+    stage.no_record().await;
+}
+
+#[tokio::test]
 async fn more_streams_than_are_allowed_are_refused_one_by_one() {
-    let stage = Stage::open("").await;
+    let mut stage = Stage::open("").await;
     let mut client = connect(&stage).await;
     let half = block(&head(PATH, &[]));
     for number in 0..101 {
@@ -84,6 +113,8 @@ async fn more_streams_than_are_allowed_are_refused_one_by_one() {
     }
     let refused = client.answer(201).await;
     assert_eq!(refused.end, End::Reset(REFUSED_STREAM));
+    let line = stage_line(&mut stage, 1).await;
+    assert_members(&line, &[("tenant", "_nobody"), ("code", "overloaded")]);
     // One less, and there is room again.
     client.reset(1).await;
     client.settle().await;
