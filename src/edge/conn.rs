@@ -1,7 +1,9 @@
 //! One client connection, from accept to close. Must never outlive the drain's deadline.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -89,6 +91,21 @@ where
                         severing.sever(Code::Draining);
                     }
                     break;
+                }
+                if severing.is_cut() {
+                    // It has the same moment to say so; then the connection may serve on.
+                    let end = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+                        Poll::Pending if severing.is_cut() => Poll::Pending,
+                        polled => Poll::Ready(polled.is_ready()),
+                    });
+                    match timeout(LAST_WORDS, end).await {
+                        Ok(false) => {}
+                        Ok(true) => break,
+                        Err(_) => {
+                            severing.sever(Code::TenantSuspended);
+                            break;
+                        }
+                    }
                 }
             }
         }

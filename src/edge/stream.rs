@@ -139,6 +139,10 @@ async fn run<F: Future<Output = ()>>(
         if cutting {
             return Poll::Ready(Some(Code::Draining));
         }
+        // The stage is told again to wake whoever has something under way.
+        if pace.door.is_cut() {
+            return Poll::Ready(Some(Code::TenantSuspended));
+        }
         let now = pace.taken.load(Ordering::Relaxed);
         if std::mem::replace(&mut taken, now) != now {
             stall.moves();

@@ -17,6 +17,16 @@ const SUSPENDED: u32 = 1;
 const ONE_CUT: u32 = 2;
 
 impl Order {
+    /// As one word, for whoever keeps it where an atomic is needed.
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// What this word stood for.
+    pub const fn of(word: u32) -> Self {
+        Self(word)
+    }
+
     /// Whether new requests are refused.
     pub const fn is_suspended(self) -> bool {
         self.0 & SUSPENDED == SUSPENDED

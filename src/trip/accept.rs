@@ -4,7 +4,7 @@
 
 mod busy;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 
 use super::identify::TurnedAway;
 use super::{Ground, Refusal};
-use crate::limits::{Account, Seat};
+use crate::limits::{Account, Order, Seat};
 use crate::snapshot::{Entry, KeyDigest, Snapshot, Upstream, digest};
 use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
 use crate::wire::dialect::path::classify;
@@ -30,6 +30,10 @@ pub struct Door {
     fault: Mutex<Option<HeadFault>>,
     busy: Busy,
     begun: AtomicU64,
+    /// Of a stream: whose trip it is, and what was ordered about the tenant when it began.
+    under: OnceLock<(Arc<Account>, Order)>,
+    /// Of a connection: what was ordered about its owner when the latest trip began.
+    order: AtomicU32,
     /// Who waits for the trip under way to end.
     next: Mutex<Option<Waker>>,
     /// Whose it is: of the account of its latest request, whose address stands beside, to be compared without the lock.
@@ -72,6 +76,8 @@ impl Door {
             severed: OnceLock::new(),
             fault: Mutex::default(),
             busy: Busy::default(),
+            under: OnceLock::new(),
+            order: AtomicU32::default(),
             begun: AtomicU64::default(),
             next: Mutex::default(),
             seat: Mutex::default(),
@@ -137,6 +143,25 @@ impl Door {
             .is_leaving()
     }
 
+    /// The trip of this stream, if it is one, is this tenant's, and has begun under these orders.
+    pub(super) fn obeys(&self, account: Arc<Account>, order: Order) {
+        if self.connection.is_some() {
+            let _ = self.under.set((account, order));
+        }
+    }
+
+    /// Whether the operator has ordered the end of the trip under way since it began. Who polls its answer sees that
+    /// there; this is for an answer that waits for its caller, and is not polled.
+    pub fn is_cut(&self) -> bool {
+        if let Some((account, order)) = self.under.get() {
+            return order.is_cut_by(account.order());
+        }
+        let order = Order::of(self.order.load(Ordering::Relaxed));
+        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = seat.as_ref().filter(|_| self.is_busy());
+        owner.is_some_and(|seat| order.is_cut_by(seat.account().order()))
+    }
+
     /// Names its owner, for comparisons; zero before the first request.
     pub fn owner(&self) -> usize {
         self.owner.load(Ordering::Relaxed)
@@ -166,11 +191,13 @@ impl Door {
         self.busy.is_busy()
     }
 
-    pub(super) fn enter(&self) {
+    /// A trip begins, under these orders about its tenant.
+    pub(super) fn enter(&self, order: Order) {
+        self.order.store(order.word(), Ordering::Relaxed);
         self.busy.enter();
         self.begun.fetch_add(1, Ordering::Relaxed);
         if let Some(connection) = &self.connection {
-            connection.enter();
+            connection.enter(order);
         }
     }
 

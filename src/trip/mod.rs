@@ -266,6 +266,7 @@ async fn trip(
         let work = std::pin::pin!(stages(&mut run, &account, asking, body));
         unless_cut(ground, (&account, order), work).await
     };
+    door.obeys(account, order);
     match outcome {
         Ok(answer) => respond::answer(run, answer),
         Err(stop) => respond::stop(run, stop.seen_by(door)),

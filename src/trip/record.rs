@@ -163,7 +163,7 @@ impl Run {
         let order = tenant.account().order();
         let spine = Spine::open(tenant, snapshot, id, at);
         spine.meters().opened();
-        door.enter();
+        door.enter(order);
         ground.shutdown.enter();
         Box::new(Self {
             door: Arc::clone(door),

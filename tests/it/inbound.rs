@@ -178,6 +178,34 @@ async fn the_deadline_of_a_drain_does_not_wait_for_who_reads_nothing() {
 }
 
 #[tokio::test]
+async fn a_cut_does_not_wait_for_who_reads_nothing() {
+    let mut stage = Stage::open("").await;
+    let mut caller = stage.caller().await;
+    let get = b"GET /openai/v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    caller.send(get).await;
+    let mut peer = stage.upstream.accept().await;
+    peer.request().await;
+    peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4000000000\r\n\r\n")
+        .await;
+    let much = vec![b'x'; 1 << 20];
+    while tokio::time::timeout(Duration::from_millis(100), peer.send(&much))
+        .await
+        .is_ok()
+    {}
+    // Who is asked to look again takes more of the answer, until there is room for none.
+    for _ in 0..100 {
+        stage.sidecar.nudge();
+        tokio::task::yield_now().await;
+    }
+    stage.account("acme").cut();
+    stage.sidecar.nudge();
+    let line = stage.record().await;
+    let members = [("ending", "cut-off"), ("cause", "tenant-suspended")];
+    assert_members(&line, &members);
+    drop(caller);
+}
+
+#[tokio::test]
 async fn a_caller_that_breaks_off_has_hung_up() {
     let mut stage = Stage::open("limits.tokens = \"1M/h\"").await;
     let (caller, peer) = streaming(&stage).await;

@@ -165,6 +165,43 @@ async fn a_client_that_never_opens_its_window_loses_the_stream_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_cut_reaches_a_stream_whose_caller_takes_nothing() {
+    let mut stage = listening("", "limits.tokens = \"1M/h\"").await;
+    let mut client = Client::with(stage.sidecar.proxy[0], &[(4, 0)]).await;
+    let talk = crate::stage::chat();
+    client
+        .ask(1, &head(talk.path, &[]), Some(talk.question))
+        .await;
+    let mut stuck = stage.upstream.accept().await;
+    stuck.request().await;
+    stuck.send(crate::stage::STREAM).await;
+    stuck.send(&crate::stage::chunk(&talk.events[0])).await;
+    assert_eq!(client.status(1).await, 200);
+    // A nudge for another's sake changes nothing.
+    stage.sidecar.nudge();
+    client.settle().await;
+    stage.account("acme").cut();
+    stage.sidecar.nudge();
+    assert_eq!(client.rest(1).await, (String::new(), End::Reset(CANCEL)));
+    stuck.gone().await;
+    let line = stage.record().await;
+    assert_members(
+        &line,
+        &[
+            ("ending", "cut-off"),
+            ("code", "cut"),
+            ("cause", "tenant-suspended"),
+        ],
+    );
+    // What the tenant asks next has not been cut.
+    client.open(0, 1 << 20).await;
+    client.ask(3, &get("/nowhere"), None).await;
+    client.open(3, 1 << 20).await;
+    assert_eq!(client.answer(3).await.status, 404);
+    stage.record().await;
+}
+
+#[tokio::test]
 async fn a_refusal_that_nobody_takes_goes_too() {
     let mut stage = listening("write_timeout = \"50ms\"", "").await;
     let mut client = Client::with(stage.sidecar.proxy[0], &[(4, 0)]).await;
