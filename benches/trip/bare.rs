@@ -23,12 +23,17 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Runs until killed. The caller sets `MALLOC_ARENA_MAX=2` in our environment.
 pub(crate) fn serve(listen: SocketAddr, upstream: SocketAddr, ready_file: &Path) -> io::Result<()> {
-    let cores = std::thread::available_parallelism()?.get();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.min(4))
+        .worker_threads(workers()?)
         .enable_all()
         .build()?;
     runtime.block_on(accept(listen, upstream, ready_file))
+}
+
+/// As many as Outrigger has.
+pub(crate) fn workers() -> io::Result<usize> {
+    let cores = std::thread::available_parallelism()?.get();
+    Ok(cores.min(4))
 }
 
 async fn accept(listen: SocketAddr, upstream: SocketAddr, ready_file: &Path) -> io::Result<()> {

@@ -9,15 +9,50 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid};
 
-/// Processor time of all threads of a process, living and ended, user and system.
-pub(crate) fn cpu(pid: Pid) -> io::Result<Duration> {
-    Ok(nix::time::clock_getcpuclockid(pid)?.now()?.into())
+/// Processor time of all threads of a family, living and ended, user and system; none for nobody.
+pub(crate) fn cpu(family: &[Pid]) -> io::Result<Option<Duration>> {
+    let mut sum = None;
+    for pid in family {
+        let own = Duration::from(nix::time::clock_getcpuclockid(*pid)?.now()?);
+        sum = Some(sum.unwrap_or(Duration::ZERO) + own);
+    }
+    Ok(sum)
 }
 
-/// A line of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
-pub(crate) fn memory_kib(pid: Pid, field: &str) -> io::Result<u64> {
+/// A line of `/proc/PID/status` in KiB, added up: `VmRSS`, `VmHWM`. Pages that processes share count for each of them.
+pub(crate) fn memory_kib(family: &[Pid], field: &str) -> io::Result<Option<u64>> {
+    let mut sum = None;
+    for pid in family {
+        sum = Some(sum.unwrap_or(0) + status_kib(*pid, field)?);
+    }
+    Ok(sum)
+}
+
+/// The processes that a process has made and that live.
+pub(crate) fn children(parent: Pid) -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile is no child any more.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else {
+            continue;
+        };
+        // The name in parentheses may hold anything; then the state, then the parent.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let made_by = fields.split_ascii_whitespace().nth(1);
+        if made_by.and_then(|id| id.parse().ok()) == Some(parent.as_raw()) {
+            found.push(Pid::from_raw(id));
+        }
+    }
+    Ok(found)
+}
+
+fn status_kib(pid: Pid, field: &str) -> io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     status
         .lines()
@@ -26,18 +61,21 @@ pub(crate) fn memory_kib(pid: Pid, field: &str) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other(format!("no `{field}` of process {pid}")))
 }
 
-/// Whether a program can be started by this name.
-pub(crate) fn is_installed(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+/// Where a program is. Servers are often where only the superuser's shell looks.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|path| nix::unistd::access(path, AccessFlags::X_OK).is_ok())
 }
 
-/// `strace -c -f` on a running process.
+/// Whether a program can be started by this name.
+pub(crate) fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// `strace -c -f` on running processes.
 #[derive(Debug)]
 pub(crate) struct Strace {
     child: Child,
@@ -46,22 +84,29 @@ pub(crate) struct Strace {
 
 impl Strace {
     /// Returns when every thread is attached.
-    pub(crate) fn attach(pid: Pid, output: PathBuf) -> io::Result<Self> {
-        let mut child = Command::new("strace")
-            .args(["-c", "-f", "-p", &pid.to_string(), "-o"])
-            .arg(&output)
+    pub(crate) fn attach(family: &[Pid], output: PathBuf) -> io::Result<Self> {
+        let mut command = Command::new("strace");
+        command.args(["-c", "-f", "-o"]).arg(&output);
+        for pid in family {
+            command.args(["-p", &pid.to_string()]);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let mut line = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            BufReader::new(stderr).read_line(&mut line)?;
+        let mut stderr = child.stderr.take().map(BufReader::new);
+        for _ in family {
+            let mut line = String::new();
+            if let Some(stderr) = &mut stderr {
+                stderr.read_line(&mut line)?;
+            }
+            if !line.contains(" attached") {
+                let _ = child.kill();
+                child.wait()?;
+                return Err(io::Error::other(line.trim().to_owned()));
+            }
         }
-        if line.contains(" attached") {
-            return Ok(Self { child, output });
-        }
-        child.wait()?;
-        Err(io::Error::other(line.trim().to_owned()))
+        Ok(Self { child, output })
     }
 
     /// Calls by name since attaching.

@@ -2,12 +2,13 @@
 //!
 //! It must never judge by a number of one round alone, nor in a smoke run at all.
 
+mod json;
+mod metrics;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use self::metrics::{CPU_PER_CHUNK, CPU_PER_REQUEST, METRICS, Metric};
 use crate::phases::{Counted, Round, Settled, Shape, Starts};
 use crate::subject::Kind;
 
@@ -48,6 +49,12 @@ impl Purpose {
 pub(crate) struct Report {
     purpose: Purpose,
     shape: Shape,
+    /// The columns of the table.
+    kinds: Vec<Kind>,
+    /// Those that were asked for and cannot be had, with the reason.
+    skipped: Vec<(Kind, &'static str)>,
+    /// How busy the machine was when the run began.
+    busy: String,
     starts: BTreeMap<Kind, Starts>,
     rounds: BTreeMap<Kind, Vec<Round>>,
     syscalls: BTreeMap<Kind, Counted>,
@@ -56,16 +63,23 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(purpose: Purpose, shape: &Shape) -> Self {
+    pub(crate) fn new(purpose: Purpose, shape: &Shape, kinds: &[Kind]) -> Self {
         Self {
             purpose,
             shape: *shape,
+            kinds: kinds.to_vec(),
+            skipped: Vec::new(),
+            busy: load_average(),
             starts: BTreeMap::new(),
             rounds: BTreeMap::new(),
             syscalls: BTreeMap::new(),
             instructions: BTreeMap::new(),
             settled: BTreeMap::new(),
         }
+    }
+
+    pub(crate) fn skipped(&mut self, kind: Kind, why: &'static str) {
+        self.skipped.push((kind, why));
     }
 
     pub(crate) fn start(&mut self, kind: Kind, starts: Starts) {
@@ -95,36 +109,9 @@ impl Report {
         self.rows_of_starts(&mut text);
         self.rows_of_counts(&mut text);
         self.rows_of_settled(&mut text);
+        self.times_bare(&mut text);
         self.verdicts(&mut text);
         text
-    }
-
-    /// For programs.
-    pub(crate) fn json(&self) -> Value {
-        let rounds: BTreeMap<&str, Value> = METRICS
-            .iter()
-            .map(|metric| (metric.name, self.metric_json(metric)))
-            .collect();
-        let per_kind = |of: &dyn Fn(Kind) -> Value| {
-            let pairs = Kind::ALL
-                .iter()
-                .map(|kind| (kind.name().to_owned(), of(*kind)));
-            Value::Object(pairs.collect())
-        };
-        json!({
-            "purpose": self.purpose.name(),
-            "rounds": self.shape.rounds,
-            "phase_ms": millis(self.shape.phase),
-            "connections": self.shape.connections,
-            "streams": self.shape.streams,
-            "rate": self.shape.rate,
-            "measured": rounds,
-            "first_answer_ms": per_kind(&|kind| json!(self.first_answers(kind))),
-            "idle_mib": per_kind(&|kind| json!(self.idle(kind))),
-            "syscalls": per_kind(&|kind| json!(self.syscalls.get(&kind).map(counted_json))),
-            "instructions": per_kind(&|kind| json!(self.instructions.get(&kind).map(counted_json))),
-            "settled": per_kind(&|kind| json!(self.settled.get(&kind).map(settled_json))),
-        })
     }
 
     fn heading(&self) -> String {
@@ -140,31 +127,92 @@ impl Report {
             || "closed loop".to_owned(),
             |rate| format!("{rate} requests/s"),
         );
-        format!(
+        let mut text = format!(
             "{rounds} interleaved rounds of {phase:?}; plain: {connections} connections, {load}; \
              stream: {streams} at once, lock-step\nmedians; ratio outrigger/bare within a round: \
-             median [lowest .. highest]\n\n{:<26}{:>12}{:>12}{:>12}   {}\n",
-            "", "direct", "bare", "outrigger", "outrigger/bare"
-        )
+             median [lowest .. highest]\nload average of the machine: {} before, {} after\n",
+            self.busy,
+            load_average(),
+        );
+        for (kind, why) in &self.skipped {
+            let _ = writeln!(text, "{} skipped: {why}", kind.name());
+        }
+        let _ = write!(text, "\n{:<26}", "");
+        for kind in &self.kinds {
+            let _ = write!(text, "{:>12}", kind.name());
+        }
+        let _ = writeln!(text, "   outrigger/bare");
+        text
     }
 
     fn rows_of_rounds(&self, text: &mut String) {
         for metric in METRICS {
-            let cells = Kind::ALL.map(|kind| median(&self.values(metric, kind)));
-            let ratio = self
-                .ratios(metric)
-                .map_or(String::new(), |[low, middle, high]| {
-                    format!("{middle:.2} [{low:.2} .. {high:.2}]")
-                });
-            row(text, metric.name, cells, &ratio);
+            let ratio = self.ratios(metric, Kind::Outrigger).map(in_words);
+            let cell = |kind| median(&self.values(metric, kind));
+            self.row(text, metric.name, cell, ratio.unwrap_or_default());
         }
     }
 
+    /// How the others stand to the bare proxy; nothing without others.
+    fn times_bare(&self, text: &mut String) {
+        let others: Vec<Kind> = self
+            .kinds
+            .iter()
+            .copied()
+            .filter(|kind| !matches!(kind, Kind::Direct | Kind::Bare | Kind::Outrigger))
+            .collect();
+        if others.is_empty() || !self.kinds.contains(&Kind::Bare) {
+            return;
+        }
+        let _ = write!(text, "\n{:<26}", "times bare");
+        for kind in &others {
+            let _ = write!(text, "   {:<22}", kind.name());
+        }
+        text.push('\n');
+        for metric in METRICS {
+            let _ = write!(text, "{:<26}", metric.name);
+            for kind in &others {
+                let ratio = self.ratios(metric, *kind).map(in_words);
+                let _ = write!(text, "   {:<22}", ratio.unwrap_or_default());
+            }
+            text.push('\n');
+        }
+    }
+
+    /// A line of the table with a cell for each subject.
+    fn row(
+        &self,
+        text: &mut String,
+        name: &str,
+        cell: impl Fn(Kind) -> Option<f64>,
+        ratio: impl Into<Option<String>>,
+    ) {
+        let _ = write!(text, "{name:<26}");
+        for kind in &self.kinds {
+            let cell = cell(*kind).map_or_else(
+                || "-".to_owned(),
+                |value| {
+                    let digits = if value < 100.0 { 2 } else { 0 };
+                    format!("{value:.digits$}")
+                },
+            );
+            let _ = write!(text, "{cell:>12}");
+        }
+        let ratio =
+            ratio
+                .into()
+                .unwrap_or_else(|| match (cell(Kind::Bare), cell(Kind::Outrigger)) {
+                    (Some(bare), Some(ours)) if bare > 0.0 => format!("{:.2}", ours / bare),
+                    _ => String::new(),
+                });
+        let _ = writeln!(text, "   {ratio}");
+    }
+
     fn rows_of_starts(&self, text: &mut String) {
-        let first = Kind::ALL.map(|kind| median(&self.first_answers(kind)));
-        row(text, "first answer, ms", first, &ratio_of(first));
-        let idle = Kind::ALL.map(|kind| median(&self.idle(kind)));
-        row(text, "memory idle, MiB", idle, &ratio_of(idle));
+        let first = |kind| median(&self.first_answers(kind));
+        self.row(text, "first answer, ms", first, None);
+        let idle = |kind| median(&self.idle(kind));
+        self.row(text, "memory idle, MiB", idle, None);
     }
 
     fn rows_of_counts(&self, text: &mut String) {
@@ -173,9 +221,9 @@ impl Report {
             ("instructions", &self.instructions),
         ] {
             for (unit, index) in [("request", 0), ("chunk", 1)] {
-                let cells = Kind::ALL.map(|kind| Some(per(counts.get(&kind)?)?[index]));
-                if cells.iter().any(Option::is_some) {
-                    row(text, &format!("{what}/{unit}"), cells, &ratio_of(cells));
+                let cell = |kind| Some(per(counts.get(&kind)?)?[index]);
+                if self.kinds.iter().any(|kind| cell(*kind).is_some()) {
+                    self.row(text, &format!("{what}/{unit}"), cell, None);
                 }
             }
             for (kind, counted) in counts {
@@ -199,13 +247,13 @@ impl Report {
     }
 
     fn rows_of_settled(&self, text: &mut String) {
-        let memory = |of: fn(&Settled) -> Option<u64>| {
-            Kind::ALL.map(|kind| Some(of(self.settled.get(&kind)?)? as f64 / 1024.0))
+        let memory = |kind, of: fn(&Settled) -> Option<u64>| {
+            Some(of(self.settled.get(&kind)?)? as f64 / 1024.0)
         };
-        let after = memory(|settled| settled.after_kib);
-        row(text, "memory after, MiB", after, &ratio_of(after));
-        let peak = memory(|settled| settled.peak_kib);
-        row(text, "memory peak, MiB", peak, &ratio_of(peak));
+        let after = |kind| memory(kind, |settled| settled.after_kib);
+        self.row(text, "memory after, MiB", after, None);
+        let peak = |kind| memory(kind, |settled| settled.peak_kib);
+        self.row(text, "memory peak, MiB", peak, None);
         for (kind, settled) in &self.settled {
             if let Some(lines) = settled.logged {
                 let _ = writeln!(
@@ -228,7 +276,8 @@ impl Report {
         }
         let ratio = |name: &str| {
             let metric = METRICS.iter().find(|metric| metric.name == name)?;
-            self.ratios(metric).map(|[_, middle, _]| middle)
+            self.ratios(metric, Kind::Outrigger)
+                .map(|[_, middle, _]| middle)
         };
         let ours = Kind::Outrigger;
         let calls = self
@@ -271,9 +320,9 @@ impl Report {
         rounds.iter().filter_map(metric.of).collect()
     }
 
-    /// Lowest, median and highest ratio of Outrigger to bare within a round.
-    fn ratios(&self, metric: &Metric) -> Option<[f64; 3]> {
-        let ours = self.values(metric, Kind::Outrigger);
+    /// Lowest, median and highest ratio of a subject to bare within a round.
+    fn ratios(&self, metric: &Metric, kind: Kind) -> Option<[f64; 3]> {
+        let ours = self.values(metric, kind);
         let bare = self.values(metric, Kind::Bare);
         let ratios = sorted(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare));
         Some([*ratios.first()?, median(&ratios)?, *ratios.last()?])
@@ -294,88 +343,6 @@ impl Report {
             .map_or(&[][..], |starts| &starts.idle_kib);
         starts.iter().map(|kib| *kib as f64 / 1024.0).collect()
     }
-
-    fn metric_json(&self, metric: &Metric) -> Value {
-        let values: BTreeMap<&str, Vec<f64>> = Kind::ALL
-            .iter()
-            .map(|kind| (kind.name(), self.values(metric, *kind)))
-            .collect();
-        let ratio = self
-            .ratios(metric)
-            .map(|[low, middle, high]| json!({"lowest": low, "median": middle, "highest": high}));
-        json!({"by_round": values, "outrigger_to_bare": ratio})
-    }
-}
-
-/// One line of the table that is measured in every round.
-struct Metric {
-    name: &'static str,
-    of: fn(&Round) -> Option<f64>,
-}
-
-const CPU_PER_REQUEST: &str = "cpu/request, µs";
-const CPU_PER_CHUNK: &str = "cpu/chunk, µs";
-
-const METRICS: &[Metric] = &[
-    Metric {
-        name: CPU_PER_REQUEST,
-        of: |round| Some(micros(round.plain.cpu?) / round.plain.tally.requests as f64),
-    },
-    Metric {
-        name: CPU_PER_CHUNK,
-        of: |round| Some(micros(round.stream.cpu?) / round.stream.tally.chunks as f64),
-    },
-    Metric {
-        name: "cpu/request alone, µs",
-        of: |round| Some(micros(round.solo.cpu?) / round.solo.tally.requests as f64),
-    },
-    Metric {
-        name: "requests/s",
-        of: |round| Some(round.plain.tally.requests as f64 / round.plain.elapsed.as_secs_f64()),
-    },
-    Metric {
-        name: "chunks/s",
-        of: |round| Some(round.stream.tally.chunks as f64 / round.stream.elapsed.as_secs_f64()),
-    },
-    Metric {
-        name: "p50, µs",
-        of: |round| Some(round.plain.tally.whole.percentile(500) as f64 / 1e3),
-    },
-    Metric {
-        name: "p99, µs",
-        of: |round| Some(round.plain.tally.whole.percentile(990) as f64 / 1e3),
-    },
-    Metric {
-        name: "p50 alone, µs",
-        of: |round| Some(round.solo.tally.whole.percentile(500) as f64 / 1e3),
-    },
-    Metric {
-        name: "p99 alone, µs",
-        of: |round| Some(round.solo.tally.whole.percentile(990) as f64 / 1e3),
-    },
-    Metric {
-        name: "first byte of stream, µs",
-        of: |round| Some(round.stream.tally.first.percentile(500) as f64 / 1e3),
-    },
-    Metric {
-        name: "client reads/chunk",
-        of: |round| Some(round.stream.tally.reads as f64 / round.stream.tally.chunks as f64),
-    },
-];
-
-fn row(text: &mut String, name: &str, cells: [Option<f64>; 3], ratio: &str) {
-    let _ = write!(text, "{name:<26}");
-    for cell in cells {
-        let cell = cell.map_or_else(
-            || "-".to_owned(),
-            |value| {
-                let digits = if value < 100.0 { 2 } else { 0 };
-                format!("{value:.digits$}")
-            },
-        );
-        let _ = write!(text, "{cell:>12}");
-    }
-    let _ = writeln!(text, "   {ratio}");
 }
 
 /// The most frequent calls, per request or chunk; what happens less than once in 200 is left to the JSON.
@@ -426,38 +393,16 @@ fn verdict(measured: f64, aim: f64, line: f64) -> &'static str {
     }
 }
 
-fn counted_json(counted: &Counted) -> Value {
-    match counted {
-        Counted::Nothing => Value::Null,
-        Counted::Absent { why } => json!({"skipped": why}),
-        Counted::Calls {
-            plain,
-            requests,
-            stream,
-            chunks,
-        } => json!({
-            "plain": plain, "requests": requests, "stream": stream, "chunks": chunks,
-            "per": per(counted),
-        }),
-        Counted::Instructions { request, chunk } => json!({"request": request, "chunk": chunk}),
-    }
+fn in_words([low, middle, high]: [f64; 3]) -> String {
+    format!("{middle:.2} [{low:.2} .. {high:.2}]")
 }
 
-fn settled_json(settled: &Settled) -> Value {
-    json!({
-        "after_kib": settled.after_kib,
-        "peak_kib": settled.peak_kib,
-        "log_lines": settled.logged,
-        "requests": settled.requests,
-        "metrics_bytes": settled.metrics_bytes,
-    })
-}
-
-fn ratio_of([_, bare, ours]: [Option<f64>; 3]) -> String {
-    match (bare, ours) {
-        (Some(bare), Some(ours)) if bare > 0.0 => format!("{:.2}", ours / bare),
-        _ => String::new(),
-    }
+/// Of the last minute; a reader must know what company the numbers had.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_once(' ')
+        .map_or("unknown", |(minute, _)| minute)
+        .to_owned()
 }
 
 fn median(values: &[f64]) -> Option<f64> {
@@ -469,12 +414,4 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

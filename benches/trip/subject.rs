@@ -1,12 +1,14 @@
-//! What is measured: nothing in between, the bare proxy, or Outrigger with everything on.
+//! What is measured: nothing in between, the bare proxy, other people's proxies, or Outrigger with everything on.
 //!
-//! It owns how each is started, with which config, and that none outlives the bench. It must never start
-//! Outrigger with less than everything: a key among 100 tenants, 20 rules, limits, request log, metrics.
+//! It owns how each is started and that none outlives the bench. It must never give a subject more or less to do
+//! than its column says.
 
-use std::fmt::Write as _;
+mod everything;
+mod others;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,24 +17,43 @@ use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{observe, traffic};
+use crate::{bare, observe};
 
-/// The three that are compared.
+/// Those that are compared.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub(crate) enum Kind {
     Direct,
     Bare,
+    Nginx,
+    Haproxy,
     Outrigger,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Direct, Self::Bare, Self::Outrigger];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Direct,
+        Self::Bare,
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Outrigger,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Bare => "bare",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
             Self::Outrigger => "outrigger",
+        }
+    }
+
+    /// Why it cannot be measured here; none when it can.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Direct | Self::Bare | Self::Outrigger => None,
+            Self::Nginx | Self::Haproxy if observe::is_installed(self.name()) => None,
+            Self::Nginx | Self::Haproxy => Some("it is not installed"),
         }
     }
 }
@@ -70,35 +91,44 @@ impl Launcher {
     pub(crate) fn launch(&self, kind: Kind, under: Under<'_>) -> io::Result<Subject> {
         let ready_file = self.dir.join("ready");
         let _ = std::fs::remove_file(&ready_file);
-        let (mut command, log) = match (kind, &self.third) {
+        let (command, log) = match (kind, &self.third) {
             (Kind::Direct, _) => return Ok(Subject::direct(self.upstream)),
             (Kind::Bare, _) | (Kind::Outrigger, Third::Twin) => {
                 (self.bare(&ready_file, under)?, None)
             }
+            (Kind::Nginx | Kind::Haproxy, _) => return self.other(kind, under),
             (Kind::Outrigger, Third::Outrigger(path)) => {
                 let (command, log) = self.outrigger(path, &ready_file, under)?;
                 (command, Some(log))
             }
         };
-        let patience = match under {
-            Under::Nothing => Duration::from_secs(10),
-            Under::Callgrind { .. } => Duration::from_mins(2),
+        let mut subject = Subject::started(kind, command, self.upstream)?;
+        subject.log = log;
+        subject.words = self.dir.join(REQUEST_LOG);
+        subject.wait_until_ready(&ready_file, under.patience())?;
+        Ok(subject)
+    }
+
+    /// nginx or `HAProxy`, which say nothing when they are ready: it is when somebody is let in.
+    fn other(&self, kind: Kind, under: Under<'_>) -> io::Result<Subject> {
+        let path = observe::find(kind.name())
+            .ok_or_else(|| io::Error::other(format!("{} is not installed", kind.name())))?;
+        let place = others::Place {
+            upstream: self.upstream,
+            listen: others::free_address()?,
+            dir: &self.dir,
         };
-        let child = command.stdin(Stdio::null()).spawn().map_err(|error| {
-            io::Error::other(format!(
-                "cannot start `{}`: {error}",
-                command.get_program().display()
-            ))
-        })?;
-        let mut subject = Subject {
-            kind,
-            address: self.upstream,
-            telemetry: None,
-            child: Some(child),
-            log,
-            logged: 0,
+        let words = self.dir.join(format!("{}.log", kind.name()));
+        let (mut command, processes) = match (kind, under) {
+            (Kind::Nginx, Under::Nothing) => (place.nginx(&path, under)?, 1 + bare::workers()?),
+            (Kind::Nginx, Under::Callgrind { .. }) => (place.nginx(&path, under)?, 1),
+            _ => (place.haproxy(&path, under)?, 1),
         };
-        subject.wait_until_ready(&ready_file, patience)?;
+        let file = File::create(&words)?;
+        command.stdout(file.try_clone()?).stderr(file);
+        let mut subject = Subject::started(kind, command, place.listen)?;
+        subject.words = words;
+        subject.wait_until_open(processes, under.patience())?;
         Ok(subject)
     }
 
@@ -121,12 +151,15 @@ impl Launcher {
         under: Under<'_>,
     ) -> io::Result<(Command, File)> {
         let config = self.dir.join("outrigger.toml");
-        std::fs::write(&config, config_text(self.upstream, self.tenants))?;
+        std::fs::write(
+            &config,
+            everything::config_text(self.upstream, self.tenants),
+        )?;
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .read(true)
-            .open(self.dir.join("outrigger.log"))?;
+            .open(self.dir.join(REQUEST_LOG))?;
         log.set_len(0)?;
         let mut command = program(path, under);
         command
@@ -137,6 +170,19 @@ impl Launcher {
             .stdout(Stdio::null())
             .stderr(log.try_clone()?);
         Ok((command, log))
+    }
+}
+
+/// What Outrigger says, beside its config.
+const REQUEST_LOG: &str = "outrigger.log";
+
+impl Under<'_> {
+    /// How long a start may take.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Nothing => Duration::from_secs(10),
+            Self::Callgrind { .. } => Duration::from_mins(2),
+        }
     }
 }
 
@@ -154,8 +200,13 @@ pub(crate) struct Subject {
     address: SocketAddr,
     telemetry: Option<SocketAddr>,
     child: Option<Child>,
+    /// The child first, then the processes that it made.
+    family: Vec<Pid>,
+    /// Its request log.
     log: Option<File>,
     logged: u64,
+    /// Where its complaints go.
+    words: PathBuf,
 }
 
 impl Subject {
@@ -165,9 +216,30 @@ impl Subject {
             address: upstream,
             telemetry: None,
             child: None,
+            family: Vec::new(),
             log: None,
             logged: 0,
+            words: PathBuf::new(),
         }
+    }
+
+    fn started(kind: Kind, mut command: Command, address: SocketAddr) -> io::Result<Self> {
+        let child = command.stdin(Stdio::null()).spawn().map_err(|error| {
+            io::Error::other(format!(
+                "cannot start `{}`: {error}",
+                command.get_program().display()
+            ))
+        })?;
+        Ok(Self {
+            kind,
+            address,
+            telemetry: None,
+            family: vec![observe::pid_of(&child)?],
+            child: Some(child),
+            log: None,
+            logged: 0,
+            words: PathBuf::new(),
+        })
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -184,9 +256,9 @@ impl Subject {
         self.telemetry
     }
 
-    /// The process; none when there is nothing in between.
-    pub(crate) fn pid(&self) -> io::Result<Option<Pid>> {
-        self.child.as_ref().map(observe::pid_of).transpose()
+    /// Its processes; none when there is nothing in between.
+    pub(crate) fn family(&self) -> &[Pid] {
+        &self.family
     }
 
     /// Counts the lines of the request log and empties the file, which would grow to gigabytes.
@@ -227,6 +299,8 @@ impl Subject {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        // nginx ends after its workers.
+        self.family.clear();
         Ok(())
     }
 
@@ -242,37 +316,59 @@ impl Subject {
                 })?;
                 return Ok(());
             }
-            let ended = match &mut self.child {
-                Some(child) => child.try_wait()?,
-                None => None,
-            };
-            if ended.is_some() || begun.elapsed() > patience {
-                return Err(io::Error::other(format!(
-                    "{} is not ready after {:?}; it says: {}",
-                    self.kind.name(),
-                    begun.elapsed(),
-                    self.last_words()
-                )));
+            self.must_live(begun, patience)?;
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    /// Until it takes connections and has made all of its processes.
+    fn wait_until_open(&mut self, processes: usize, patience: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        let child = self.family.clone();
+        loop {
+            self.must_live(begun, patience)?;
+            if TcpStream::connect(self.address).is_ok() {
+                self.family.clone_from(&child);
+                for parent in &child {
+                    self.family.extend(observe::children(*parent)?);
+                }
+                if self.family.len() == processes {
+                    return Ok(());
+                }
             }
             std::thread::sleep(Duration::from_micros(100));
         }
     }
 
-    fn last_words(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(log) = &mut self.log {
-            let _ = log.rewind();
-            let _ = log.read_to_string(&mut text);
+    fn must_live(&mut self, begun: Instant, patience: Duration) -> io::Result<()> {
+        let ended = match &mut self.child {
+            Some(child) => child.try_wait()?,
+            None => None,
+        };
+        if ended.is_none() && begun.elapsed() <= patience {
+            return Ok(());
         }
-        text
+        Err(io::Error::other(format!(
+            "{} is not ready after {:?}; it says: {}",
+            self.kind.name(),
+            begun.elapsed(),
+            self.last_words()
+        )))
+    }
+
+    fn last_words(&self) -> String {
+        std::fs::read_to_string(&self.words).unwrap_or_default()
     }
 }
 
 impl Drop for Subject {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Both fail when it has ended already, which is what we want.
+            // All fail when it has ended already, which is what we want. The parent goes first, so that it makes no more.
             let _ = child.kill();
+            for made in self.family.iter().skip(1) {
+                let _ = kill(*made, Signal::SIGKILL);
+            }
             let _ = child.wait();
         }
     }
@@ -283,58 +379,4 @@ fn address_of(ready: &str, name: &str) -> Option<SocketAddr> {
         .lines()
         .find_map(|line| line.strip_prefix(name))
         .and_then(|value| value.trim().parse().ok())
-}
-
-/// Everything on: see the head of this file.
-fn config_text(upstream: SocketAddr, tenants: usize) -> String {
-    let rules: Vec<String> = (1..20)
-        .map(|number| format!("\"vendor-{number:02}-*\""))
-        .chain(["\"gpt-5.6-mini-*\"".to_owned()])
-        .collect();
-    let mut text = format!(
-        r#"[listen]
-proxy = "127.0.0.1:0"
-telemetry = "127.0.0.1:0"
-admin = "off"
-
-[identity]
-accept = ["key"]
-
-[upstreams.openai]
-dialect = "openai"
-url = "http://{upstream}"
-key = "{}"
-
-[policies.bench]
-models.allow = [{}]
-
-[log]
-format = "json"
-"#,
-        traffic::UPSTREAM_KEY,
-        rules.join(", "),
-    );
-    for tenant in 0..tenants.max(traffic::TENANTS) {
-        let key = traffic::tenant_key(tenant);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            r#"
-[tenants.t{tenant:02}]
-policy = "bench"
-keys = ["sha256:{}"]
-limits = {{ requests = "1000k/s", tokens = "1000M/min", streams = 10000 }}
-"#,
-            hex_of_hash(&key),
-        );
-    }
-    text
-}
-
-fn hex_of_hash(key: &str) -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
-    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

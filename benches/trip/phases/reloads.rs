@@ -138,7 +138,7 @@ impl Bench {
 }
 
 fn signalled(subject: &Subject) -> io::Result<Pid> {
-    let pid = subject.pid()?;
+    let pid = subject.family().first().copied();
     pid.ok_or_else(|| io::Error::other("nothing to signal"))
 }
 
@@ -165,7 +165,7 @@ fn generation(subject: &Subject) -> io::Result<u64> {
     let address = subject
         .telemetry()
         .ok_or_else(|| io::Error::other("no telemetry"))?;
-    let page = super::page(address)?;
+    let page = super::ends::page(address)?;
     String::from_utf8_lossy(&page)
         .lines()
         .find_map(|line| line.strip_prefix("outrigger_config_generation "))

@@ -1,0 +1,115 @@
+//! What is counted exactly: system calls of a warm process, and instructions between two lives.
+//!
+//! It must never give a count of a run with a wrong answer, nor an estimate in place of a tool that is absent.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use super::{Bench, Shape};
+use crate::client::Until;
+use crate::observe::{self, Strace};
+use crate::subject::{Kind, Subject, Under};
+use crate::traffic::{self, Ask};
+
+/// What one request and one chunk cost in something that is counted exactly.
+#[derive(Clone, Debug)]
+pub(crate) enum Counted {
+    /// The kind has no process.
+    Nothing,
+    /// The tool is not here, or may not.
+    Absent { why: String },
+    /// By name: counts in the plain run and in the stream run, with the requests and chunks of those.
+    Calls {
+        plain: BTreeMap<String, u64>,
+        requests: u64,
+        stream: BTreeMap<String, u64>,
+        chunks: u64,
+    },
+    /// Instructions in user space per request and per chunk.
+    Instructions { request: f64, chunk: f64 },
+}
+
+impl Bench {
+    /// System calls per request and per chunk, counted over an exact number of them on warm connections.
+    pub(crate) fn syscalls(&self, subject: &Subject) -> io::Result<Counted> {
+        if subject.family().is_empty() {
+            return Ok(Counted::Nothing);
+        }
+        if !observe::is_installed("strace") {
+            return Ok(absent("strace is not installed"));
+        }
+        let output = self.dir.path().join("strace");
+        let count = |ask, connections, answers| {
+            let clients = self.connect(subject.address(), connections)?;
+            let (clients, _) = self.run(subject, clients, ask, Until::Answers(2), None)?;
+            let strace = match Strace::attach(subject.family(), output.clone()) {
+                Ok(strace) => strace,
+                Err(error) => return Ok(Err(format!("strace: {error}"))),
+            };
+            let (_open, tally) = self.run(subject, clients, ask, Until::Answers(answers), None)?;
+            Ok::<_, io::Error>(Ok((strace.detach()?, tally)))
+        };
+        let Shape {
+            connections,
+            streams,
+            traced_requests,
+            traced_streams,
+            ..
+        } = self.shape;
+        let plain = count(Ask::Plain, connections, traced_requests)?;
+        let stream = count(Ask::Stream, streams, traced_streams)?;
+        Ok(match (plain, stream) {
+            (Ok((plain, requests)), Ok((stream, chunks))) => Counted::Calls {
+                plain,
+                requests: requests.requests,
+                stream,
+                chunks: chunks.chunks,
+            },
+            (Err(why), _) | (_, Err(why)) => Counted::Absent { why },
+        })
+    }
+
+    /// Instructions per request and per chunk: the difference of a short and a longer life under callgrind.
+    pub(crate) fn instructions(&self, kind: Kind) -> io::Result<Counted> {
+        if !observe::is_installed("valgrind") {
+            return Ok(absent("valgrind is not installed"));
+        }
+        eprintln!("counting the instructions of {}", kind.name());
+        let [few, many] = self.shape.counted;
+        let per = |ask, divisor: usize| {
+            let (few, many) = (few / divisor, many / divisor);
+            let less = self.counted_life(kind, ask, few)?;
+            let more = self.counted_life(kind, ask, many)?;
+            let answers = (many - few) * COUNTED_CONNECTIONS;
+            Ok::<f64, io::Error>(more.saturating_sub(less) as f64 / answers as f64)
+        };
+        let request = per(Ask::Plain, 1)?;
+        let chunk = per(Ask::Stream, 8)? / traffic::CHUNKS as f64;
+        Ok(Counted::Instructions { request, chunk })
+    }
+
+    fn counted_life(&self, kind: Kind, ask: Ask, answers: usize) -> io::Result<u64> {
+        let log = self.dir.path().join("callgrind.log");
+        let name = format!("{}-{ask:?}-{answers}.callgrind", kind.name()).to_lowercase();
+        let profile = self.profiles.join(name);
+        let under = Under::Callgrind {
+            log: &log,
+            profile: &profile,
+        };
+        let subject = self.launcher.launch(kind, under)?;
+        let clients = self.connect(subject.address(), COUNTED_CONNECTIONS)?;
+        self.run(&subject, clients, ask, Until::Answers(answers), None)?;
+        subject.stop(Duration::from_mins(1))?;
+        observe::instructions(&log)
+    }
+}
+
+/// Few, because callgrind runs one thread at a time.
+const COUNTED_CONNECTIONS: usize = 4;
+
+fn absent(why: &str) -> Counted {
+    Counted::Absent {
+        why: why.to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Outrigger's configuration with everything on: a key among 100 tenants, 20 rules, limits, request log, metrics.
+//!
+//! It must never leave out what a deployment would have.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use crate::traffic;
+
+/// The text of the file.
+pub(super) fn config_text(upstream: SocketAddr, tenants: usize) -> String {
+    let rules: Vec<String> = (1..20)
+        .map(|number| format!("\"vendor-{number:02}-*\""))
+        .chain(["\"gpt-5.6-mini-*\"".to_owned()])
+        .collect();
+    let mut text = format!(
+        r#"[listen]
+proxy = "127.0.0.1:0"
+telemetry = "127.0.0.1:0"
+admin = "off"
+
+[identity]
+accept = ["key"]
+
+[upstreams.openai]
+dialect = "openai"
+url = "http://{upstream}"
+key = "{}"
+
+[policies.bench]
+models.allow = [{}]
+
+[log]
+format = "json"
+"#,
+        traffic::UPSTREAM_KEY,
+        rules.join(", "),
+    );
+    for tenant in 0..tenants.max(traffic::TENANTS) {
+        let key = traffic::tenant_key(tenant);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            r#"
+[tenants.t{tenant:02}]
+policy = "bench"
+keys = ["sha256:{}"]
+limits = {{ requests = "1000k/s", tokens = "1000M/min", streams = 10000 }}
+"#,
+            hex_of_hash(&key),
+        );
+    }
+    text
+}
+
+fn hex_of_hash(key: &str) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
+    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
