@@ -76,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) reloads: bool,
 
+    /// Show what each step of the trip costs in instructions, and nothing else; needs valgrind
+    #[arg(long, conflicts_with = "reloads")]
+    pub(crate) steps: bool,
+
     /// Tenants in Outrigger's config, of which 100 speak
     #[arg(long, default_value_t = traffic::TENANTS)]
     pub(crate) tenants: usize,

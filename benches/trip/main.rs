@@ -26,6 +26,9 @@ mod histogram;
 mod observe;
 mod own_proof;
 mod phases;
+mod places;
+mod price;
+mod profile;
 mod report;
 mod scan;
 mod subject;
@@ -75,6 +78,10 @@ fn measure(args: &Args) -> io::Result<()> {
     )?;
     if args.reloads {
         print!("{}", bench.reloads()?);
+        return Ok(());
+    }
+    if args.steps {
+        print!("{}", bench.steps()?);
         return Ok(());
     }
     let (kinds, missing): (Vec<Kind>, Vec<Kind>) =

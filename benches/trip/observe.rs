@@ -133,6 +133,7 @@ pub(crate) fn under_callgrind(program: &Path, log: &Path, profile: &Path) -> Com
     let mut command = Command::new("valgrind");
     command
         .arg("--tool=callgrind")
+        .arg("--dump-instr=yes")
         .arg(format!("--log-file={}", log.display()))
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(program);

@@ -3,6 +3,8 @@
 //! A bench has no test runner, so this runs at every start and takes a millisecond. It must never be skipped:
 //! without it a proxy that changes bytes could look fast.
 
+mod prices;
+
 use std::io;
 
 use crate::histogram::Histogram;
@@ -19,7 +21,8 @@ pub(crate) fn prove() -> io::Result<()> {
         answers(ask, &wire)?;
         requests(ask)?;
     }
-    percentiles()
+    percentiles()?;
+    prices::prove()
 }
 
 fn answers(ask: Ask, wire: &[u8]) -> io::Result<()> {

@@ -7,6 +7,7 @@
 mod counts;
 mod ends;
 mod reloads;
+mod steps;
 
 pub(crate) use counts::Counted;
 pub(crate) use ends::{Settled, Starts};

@@ -81,7 +81,7 @@ impl Bench {
             let (few, many) = (few / divisor, many / divisor);
             let less = self.counted_life(kind, ask, few)?;
             let more = self.counted_life(kind, ask, many)?;
-            let answers = (many - few) * COUNTED_CONNECTIONS;
+            let answers = (many - few) * CONNECTIONS;
             Ok::<f64, io::Error>(more.saturating_sub(less) as f64 / answers as f64)
         };
         let request = per(Ask::Plain, 1)?;
@@ -89,16 +89,16 @@ impl Bench {
         Ok(Counted::Instructions { request, chunk })
     }
 
-    fn counted_life(&self, kind: Kind, ask: Ask, answers: usize) -> io::Result<u64> {
+    /// A life under callgrind; its profile stays until the next of the same kind.
+    pub(super) fn counted_life(&self, kind: Kind, ask: Ask, answers: usize) -> io::Result<u64> {
         let log = self.dir.path().join("callgrind.log");
-        let name = format!("{}-{ask:?}-{answers}.callgrind", kind.name()).to_lowercase();
-        let profile = self.profiles.join(name);
+        let profile = self.profile(kind, ask, answers);
         let under = Under::Callgrind {
             log: &log,
             profile: &profile,
         };
         let subject = self.launcher.launch(kind, under)?;
-        let clients = self.connect(subject.address(), COUNTED_CONNECTIONS)?;
+        let clients = self.connect(subject.address(), CONNECTIONS)?;
         self.run(&subject, clients, ask, Until::Answers(answers), None)?;
         subject.stop(Duration::from_mins(1))?;
         observe::instructions(&log)
@@ -106,7 +106,7 @@ impl Bench {
 }
 
 /// Few, because callgrind runs one thread at a time.
-const COUNTED_CONNECTIONS: usize = 4;
+pub(super) const CONNECTIONS: usize = 4;
 
 fn absent(why: &str) -> Counted {
     Counted::Absent {
