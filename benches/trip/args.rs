@@ -10,6 +10,7 @@ use crate::phases::Shape;
 use crate::report::Purpose;
 use crate::subject::{Kind, Third};
 use crate::traffic;
+use crate::wires::{Side, Wires};
 
 /// The program cargo built beside this one.
 const BUILT: &str = match option_env!("CARGO_BIN_EXE_outrigger") {
@@ -47,6 +48,14 @@ pub(crate) struct Args {
     /// Requests per second offered in the plain phase, over all connections; absent means a closed loop
     #[arg(long)]
     pub(crate) rate: Option<u32>,
+
+    /// Speak HTTP/2 on one side of the subjects or on both; nginx has it for clients only
+    #[arg(long, value_name = "SIDE", num_args = 0..=1, default_missing_value = "both")]
+    pub(crate) h2: Option<Side>,
+
+    /// Reach the upstream over TLS
+    #[arg(long)]
+    pub(crate) tls: bool,
 
     /// Shorten all other phases, to look at plain requests with a profiler
     #[arg(long)]
@@ -115,6 +124,10 @@ pub(crate) struct BareRole {
     #[arg(long)]
     pub(crate) upstream: SocketAddr,
     #[arg(long)]
+    pub(crate) h2: Option<Side>,
+    #[arg(long)]
+    pub(crate) tls: bool,
+    #[arg(long)]
     pub(crate) ready_file: PathBuf,
 }
 
@@ -143,6 +156,7 @@ impl Args {
             connections: self.connections.clamp(1, traffic::SLOTS),
             streams: self.streams.clamp(1, traffic::SLOTS),
             rate: self.rate,
+            wires: Wires::new(self.h2, self.tls),
             mostly_plain: self.mostly_plain,
             starts: 9,
             traced_requests: 250,

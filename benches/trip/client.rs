@@ -3,17 +3,19 @@
 //! It owns what is counted. It must never count an answer it did not compare, nor start the clock of a
 //! request late because the one before was slow (in a paced run the clock starts when it was due).
 
+mod one;
+mod two;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
+use self::one::One;
+use self::two::Two;
 use crate::histogram::Histogram;
-use crate::scan::Answer;
 use crate::traffic::{self, Ask, Expected};
 use crate::upstream::Pace;
+use crate::wires::{Http, SHARED_BY};
 
 /// When a run ends.
 #[derive(Clone, Copy, Debug)]
@@ -59,29 +61,46 @@ impl Tally {
     }
 }
 
-/// One connection, speaking as one tenant.
+/// One connection, or a stream of one, speaking as one tenant.
 #[derive(Debug)]
 pub(crate) struct Client {
-    socket: TcpStream,
+    line: Line,
     slot: usize,
     pace: Pace,
-    plain: Vec<u8>,
-    stream: Vec<u8>,
-    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Line {
+    One(One),
+    Two(Box<Two>),
 }
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddr, slot: usize, pace: Pace) -> io::Result<Self> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
-        Ok(Self {
-            socket,
-            slot,
-            pace,
-            plain: request(address, Ask::Plain, slot),
-            stream: request(address, Ask::Stream, slot),
-            buffer: vec![0; 16 * 1024],
-        })
+    /// As many as are asked for, each in a slot of its own.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        http: Http,
+        count: usize,
+        pace: &Pace,
+    ) -> io::Result<Vec<Self>> {
+        let mut clients: Vec<Self> = Vec::with_capacity(count);
+        let mut shared = None;
+        for slot in 0..count {
+            let line = match http {
+                Http::One => Line::One(One::connect(address, slot).await?),
+                Http::Two => {
+                    let sender = match shared.take() {
+                        Some(sender) if slot % SHARED_BY != 0 => sender,
+                        _ => two::connect(address).await?,
+                    };
+                    shared = Some(sender.clone());
+                    Line::Two(Box::new(Two::new(sender, address, slot)?))
+                }
+            };
+            let pace = pace.clone();
+            clients.push(Self { line, slot, pace });
+        }
+        Ok(clients)
     }
 
     /// Asks until told to stop; `pace` is the time between two requests of this connection.
@@ -101,7 +120,20 @@ impl Client {
                 Some(interval) => wait_for(&mut due, interval).await,
                 None => Instant::now(),
             };
-            self.one(ask, asked, &mut tally).await?;
+            let mut exchange = Exchange {
+                asked,
+                expected: traffic::expected(ask),
+                slot: self.slot,
+                pace: &self.pace,
+                tally: &mut tally,
+                has_begun: false,
+                chunk: 0,
+            };
+            match &mut self.line {
+                Line::One(one) => one.ask(ask, &mut exchange).await?,
+                Line::Two(two) => two.ask(ask, &mut exchange).await?,
+            }
+            exchange.ended();
             let finished = match until {
                 Until::Elapsed(limit) => begun.elapsed() >= limit,
                 Until::Answers(limit) => tally.requests >= u64::try_from(limit).unwrap_or(u64::MAX),
@@ -111,43 +143,44 @@ impl Client {
             }
         }
     }
+}
 
-    async fn one(&mut self, ask: Ask, asked: Instant, tally: &mut Tally) -> io::Result<()> {
-        let request = match ask {
-            Ask::Plain => &self.plain,
-            Ask::Stream => &self.stream,
-        };
-        self.socket.write_all(request).await?;
-        let expected = traffic::expected(ask);
-        let mut answer = Answer::new(expected);
-        let mut chunk = 0;
-        while !answer.is_done() {
-            let count = self.socket.read(&mut self.buffer).await?;
-            if count == 0 {
-                return Err(io::Error::other("the connection was closed in an answer"));
-            }
-            if answer.compared() == 0 && chunk == 0 {
-                tally.first.add(nanos(asked.elapsed()));
-            }
-            tally.reads += 1;
-            answer.feed(self.buffer.get(..count).unwrap_or_default())?;
-            chunk = self.release(expected, answer.compared(), chunk);
+/// One request and its answer, as it is counted.
+pub(super) struct Exchange<'a> {
+    asked: Instant,
+    expected: &'static Expected,
+    slot: usize,
+    pace: &'a Pace,
+    tally: &'a mut Tally,
+    has_begun: bool,
+    chunk: usize,
+}
+
+impl Exchange<'_> {
+    /// Something of the answer is there.
+    fn began(&mut self) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.tally.first.add(nanos(self.asked.elapsed()));
         }
-        tally.whole.add(nanos(asked.elapsed()));
-        tally.requests += 1;
-        tally.chunks += u64::try_from(expected.ends.len()).unwrap_or(0);
-        Ok(())
     }
 
-    /// Lets the upstream write the next chunk for each that has arrived whole; the last has no next.
-    fn release(&self, expected: &Expected, compared: usize, mut chunk: usize) -> usize {
-        while chunk + 1 < expected.ends.len()
-            && expected.ends.get(chunk).is_some_and(|end| compared >= *end)
+    /// A read gave something. Lets the upstream write the next chunk for each that has arrived whole; the last has no next.
+    fn read(&mut self, compared: usize) {
+        self.tally.reads += 1;
+        let ends = &self.expected.ends;
+        while self.chunk + 1 < ends.len()
+            && ends.get(self.chunk).is_some_and(|end| compared >= *end)
         {
             self.pace.arrived(self.slot);
-            chunk += 1;
+            self.chunk += 1;
         }
-        chunk
+    }
+
+    /// All of the answer is there and right.
+    fn ended(self) {
+        self.tally.whole.add(nanos(self.asked.elapsed()));
+        self.tally.requests += 1;
+        self.tally.chunks += u64::try_from(self.expected.ends.len()).unwrap_or(0);
     }
 }
 
@@ -163,33 +196,26 @@ async fn wait_for(due: &mut Instant, interval: Duration) -> Instant {
     Instant::now()
 }
 
-/// What an SDK sends: a dozen headers, then 2 KiB.
-pub(crate) fn request(address: SocketAddr, ask: Ask, slot: usize) -> Vec<u8> {
-    let body = traffic::request_body(ask, slot);
-    let mut bytes = format!(
-        "POST {} HTTP/1.1\r\n\
-         host: {address}\r\n\
-         accept: application/json\r\n\
-         accept-encoding: identity\r\n\
-         connection: keep-alive\r\n\
-         user-agent: OpenAI/Python 2.31.0\r\n\
-         x-stainless-arch: x64\r\n\
-         x-stainless-async: async:asyncio\r\n\
-         x-stainless-lang: python\r\n\
-         x-stainless-os: Linux\r\n\
-         x-stainless-package-version: 2.31.0\r\n\
-         x-stainless-retry-count: 0\r\n\
-         x-stainless-read-timeout: 600\r\n\
-         authorization: Bearer {}\r\n\
-         content-type: application/json\r\n\
-         content-length: {}\r\n\r\n",
-        traffic::PATH,
-        traffic::tenant_key(slot % traffic::TENANTS),
-        body.len(),
-    )
-    .into_bytes();
-    bytes.extend_from_slice(&body);
-    bytes
+/// What an SDK says beside host and connection.
+fn fields(tenant: usize, length: usize) -> [(&'static str, String); 13] {
+    [
+        ("accept", "application/json".to_owned()),
+        ("accept-encoding", "identity".to_owned()),
+        ("user-agent", "OpenAI/Python 2.31.0".to_owned()),
+        ("x-stainless-arch", "x64".to_owned()),
+        ("x-stainless-async", "async:asyncio".to_owned()),
+        ("x-stainless-lang", "python".to_owned()),
+        ("x-stainless-os", "Linux".to_owned()),
+        ("x-stainless-package-version", "2.31.0".to_owned()),
+        ("x-stainless-retry-count", "0".to_owned()),
+        ("x-stainless-read-timeout", "600".to_owned()),
+        (
+            "authorization",
+            format!("Bearer {}", traffic::tenant_key(tenant)),
+        ),
+        ("content-type", "application/json".to_owned()),
+        ("content-length", length.to_string()),
+    ]
 }
 
 fn nanos(duration: Duration) -> u64 {

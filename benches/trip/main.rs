@@ -34,6 +34,7 @@ mod scan;
 mod subject;
 mod traffic;
 mod upstream;
+mod wires;
 
 use std::io;
 use std::process::ExitCode;
@@ -43,11 +44,15 @@ use clap::Parser as _;
 use crate::args::{Args, Role};
 use crate::phases::Bench;
 use crate::subject::Kind;
+use crate::wires::Wires;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match &args.role {
-        Some(Role::Bare(role)) => bare::serve(role.listen, role.upstream, &role.ready_file),
+        Some(Role::Bare(role)) => {
+            let wires = Wires::new(role.h2, role.tls);
+            bare::serve(role.listen, role.upstream, wires, &role.ready_file)
+        }
         None => measure(&args),
     };
     match outcome {
@@ -84,11 +89,12 @@ fn measure(args: &Args) -> io::Result<()> {
         print!("{}", bench.steps()?);
         return Ok(());
     }
-    let (kinds, missing): (Vec<Kind>, Vec<Kind>) =
-        args.kinds().partition(|kind| kind.missing().is_none());
+    let (kinds, missing): (Vec<Kind>, Vec<Kind>) = args
+        .kinds()
+        .partition(|kind| kind.missing(shape.wires).is_none());
     let mut report = report::Report::new(args.purpose(), &shape, &kinds);
     for kind in missing {
-        report.skipped(kind, kind.missing().unwrap_or_default());
+        report.skipped(kind, kind.missing(shape.wires).unwrap_or_default());
     }
 
     for kind in &kinds {

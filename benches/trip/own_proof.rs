@@ -8,8 +8,8 @@ mod prices;
 use std::io;
 
 use crate::histogram::Histogram;
-use crate::scan::{self, Answer};
-use crate::traffic::{self, Ask};
+use crate::scan::{self, Answer, Compared};
+use crate::traffic::{self, Ask, Expected};
 use crate::upstream;
 
 /// An error names what the harness would have got wrong.
@@ -26,6 +26,7 @@ pub(crate) fn prove() -> io::Result<()> {
 }
 
 fn answers(ask: Ask, wire: &[u8]) -> io::Result<()> {
+    bodies(traffic::expected(ask))?;
     for piece in [1, 7, wire.len()] {
         demand(accepts(ask, wire, piece), "a right answer is taken")?;
     }
@@ -49,6 +50,24 @@ fn answers(ask: Ask, wire: &[u8]) -> io::Result<()> {
     )?;
     let refused = [b"HTTP/1.1 429 ", wire.get(13..).unwrap_or_default()].concat();
     demand(!accepts(ask, &refused, 7), "a refusal is noticed")
+}
+
+/// Bodies alone, as HTTP/2 brings them.
+fn bodies(expected: &'static Expected) -> io::Result<()> {
+    let takes = |bytes: &[u8]| {
+        let mut compared = Compared::new(expected);
+        bytes.chunks(7).all(|piece| compared.take(piece).is_ok())
+            && compared.must_be_whole().is_ok()
+    };
+    let right = &expected.bytes;
+    demand(takes(right), "a right body is taken")?;
+    demand(!takes(&changed(right, 12)), "a changed body is noticed")?;
+    let short = right.get(..right.len() - 1).unwrap_or_default();
+    demand(!takes(short), "a cut body is noticed")?;
+    demand(
+        !takes(&[right, &b"x"[..]].concat()),
+        "a longer body is noticed",
+    )
 }
 
 fn accepts(ask: Ask, wire: &[u8], piece: usize) -> bool {

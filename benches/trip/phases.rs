@@ -27,7 +27,8 @@ use crate::observe;
 use crate::report::Report;
 use crate::subject::{Kind, Launcher, Subject, Third, Under};
 use crate::traffic::Ask;
-use crate::upstream::Upstream;
+use crate::upstream::{Arrived, Upstream};
+use crate::wires::Wires;
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Shape {
     pub(crate) connections: usize,
     pub(crate) streams: usize,
     pub(crate) rate: Option<u32>,
+    /// What is spoken on both sides.
+    pub(crate) wires: Wires,
     /// Whether the plain phase is all that matters: the others become a twentieth as long.
     pub(crate) mostly_plain: bool,
     /// Fresh processes started to time the first answer.
@@ -124,6 +127,14 @@ pub(crate) struct Round {
     pub(crate) solo: Window,
 }
 
+/// What a subject was given to do in all runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    requests: u64,
+    /// That it made for this with the upstream.
+    handshakes: u64,
+}
+
 /// The machinery all measurements share.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -131,7 +142,7 @@ pub(crate) struct Bench {
     upstream: Upstream,
     shape: Shape,
     launcher: Launcher,
-    sent: std::cell::RefCell<BTreeMap<Kind, u64>>,
+    sent: std::cell::RefCell<BTreeMap<Kind, Sent>>,
     profiles: PathBuf,
     dir: TempDir,
 }
@@ -148,6 +159,7 @@ impl Bench {
         let dir = TempDir::with_prefix("outrigger-bench-")?;
         let launcher = Launcher {
             upstream: upstream.address,
+            wires: shape.wires,
             third,
             tenants,
             dir: dir.path().to_owned(),
@@ -235,13 +247,13 @@ impl Bench {
     }
 
     fn connect(&self, address: SocketAddr, connections: usize) -> io::Result<Vec<Client>> {
-        self.runtime.block_on(async {
-            let mut clients = Vec::with_capacity(connections);
-            for slot in 0..connections {
-                clients.push(Client::connect(address, slot, self.upstream.pace.clone()).await?);
-            }
-            Ok(clients)
-        })
+        let http = self.shape.wires.client;
+        self.runtime.block_on(Client::connect(
+            address,
+            http,
+            connections,
+            &self.upstream.pace,
+        ))
     }
 
     /// Runs all clients at once and hands them back, still connected. Ends the bench on any wrong answer,
@@ -254,7 +266,9 @@ impl Bench {
         until: Until,
         interval: Option<Duration>,
     ) -> io::Result<(Vec<Client>, Tally)> {
-        let keyed_before = self.upstream.keyed();
+        let seen = &self.upstream.seen;
+        let over = self.arriving(subject.kind());
+        let before = [seen.keyed(), seen.requests(over), seen.handshakes()];
         let mut total = Tally::new();
         let mut back = Vec::with_capacity(clients.len());
         self.runtime
@@ -274,17 +288,47 @@ impl Bench {
                 tokio::time::timeout(PATIENCE, all).await?
             })
             .map_err(|error| in_context(subject, ask, &error))?;
-        let keyed = self.upstream.keyed() - keyed_before;
+        let after = [seen.keyed(), seen.requests(over), seen.handshakes()];
+        let [keyed, arrived, handshakes] = [0, 1, 2].map(|index| after[index] - before[index]);
         let due = match (subject.kind(), &self.launcher.third) {
             (Kind::Outrigger, Third::Outrigger(_)) => total.requests,
             _ => 0,
         };
+        if arrived != total.requests {
+            let what = format!(
+                "{arrived} of {} requests arrived over {over:?}",
+                total.requests
+            );
+            return Err(in_context(subject, ask, &io::Error::other(what)));
+        }
         if keyed != due {
             let what = format!("{keyed} of {due} requests carried the upstream's own key");
             return Err(in_context(subject, ask, &io::Error::other(what)));
         }
-        *self.sent.borrow_mut().entry(subject.kind()).or_default() += total.requests;
+        let mut sent = self.sent.borrow_mut();
+        let sent = sent.entry(subject.kind()).or_default();
+        sent.requests += total.requests;
+        sent.handshakes += handshakes;
         Ok((back, total))
+    }
+
+    /// How a subject's requests must come to the upstream.
+    fn arriving(&self, kind: Kind) -> Arrived {
+        let Wires {
+            client,
+            upstream,
+            tls,
+        } = self.shape.wires;
+        match kind {
+            Kind::Direct => Arrived {
+                http: client,
+                tls: false,
+            },
+            _ => Arrived {
+                http: upstream,
+                tls,
+            },
+        }
     }
 }
 

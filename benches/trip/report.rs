@@ -4,45 +4,15 @@
 
 mod json;
 mod metrics;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use self::metrics::{CPU_PER_CHUNK, CPU_PER_REQUEST, METRICS, Metric};
+use self::metrics::{METRICS, Metric};
+pub(crate) use self::verdict::Purpose;
 use crate::phases::{Counted, Round, Settled, Shape, Starts};
 use crate::subject::Kind;
-
-/// What the run is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
-    /// To say whether the promises are kept.
-    Judge,
-    /// To see that the harness works.
-    Smoke,
-    /// To see what the harness can tell apart: two bare proxies.
-    Twin,
-}
-
-impl Purpose {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Judge => "judge",
-            Self::Smoke => "smoke",
-            Self::Twin => "twin",
-        }
-    }
-
-    /// Why there is no verdict.
-    fn no_verdict(self) -> Option<&'static str> {
-        match self {
-            Self::Judge => None,
-            Self::Smoke => Some("smoke run: it works; the numbers mean nothing"),
-            Self::Twin => {
-                Some("twin run: `outrigger` was a second bare proxy; ratios show the noise")
-            }
-        }
-    }
-}
 
 /// Everything measured so far.
 #[derive(Debug)]
@@ -121,6 +91,7 @@ impl Report {
             connections,
             streams,
             rate,
+            wires,
             ..
         } = self.shape;
         let load = rate.map_or_else(
@@ -128,9 +99,10 @@ impl Report {
             |rate| format!("{rate} requests/s"),
         );
         let mut text = format!(
-            "{rounds} interleaved rounds of {phase:?}; plain: {connections} connections, {load}; \
+            "{}\n{rounds} interleaved rounds of {phase:?}; plain: {connections} at once, {load}; \
              stream: {streams} at once, lock-step\nmedians; ratio outrigger/bare within a round: \
              median [lowest .. highest]\nload average of the machine: {} before, {} after\n",
+            wires.in_words(),
             self.busy,
             load_average(),
         );
@@ -263,54 +235,16 @@ impl Report {
                     settled.requests
                 );
             }
+            if let (Some(handshakes), true) = (settled.handshakes, *kind != Kind::Direct) {
+                let _ = writeln!(
+                    text,
+                    "  TLS handshakes of {}: {handshakes} for {} requests",
+                    kind.name(),
+                    settled.requests
+                );
+            }
             if let Some(bytes) = settled.metrics_bytes {
                 let _ = writeln!(text, "  metrics of {}: {bytes} bytes", kind.name());
-            }
-        }
-    }
-
-    fn verdicts(&self, text: &mut String) {
-        if let Some(why) = self.purpose.no_verdict() {
-            let _ = writeln!(text, "\n{why}");
-            return;
-        }
-        let ratio = |name: &str| {
-            let metric = METRICS.iter().find(|metric| metric.name == name)?;
-            self.ratios(metric, Kind::Outrigger)
-                .map(|[_, middle, _]| middle)
-        };
-        let ours = Kind::Outrigger;
-        let calls = self
-            .syscalls
-            .get(&ours)
-            .and_then(per)
-            .map(|[request, _]| request);
-        text.push('\n');
-        for (what, measured, aim, line) in [
-            (
-                "processor time per request, times bare",
-                ratio(CPU_PER_REQUEST),
-                1.3,
-                1.4,
-            ),
-            (
-                "processor time per chunk, times bare",
-                ratio(CPU_PER_CHUNK),
-                1.3,
-                1.4,
-            ),
-            ("system calls per request", calls, 4.3, 4.3),
-            (
-                "first answer, ms",
-                median(&self.first_answers(ours)),
-                30.0,
-                30.0,
-            ),
-            ("memory idle, MiB", median(&self.idle(ours)), 15.0, 15.0),
-        ] {
-            if let Some(measured) = measured {
-                let verdict = verdict(measured, aim, line);
-                let _ = writeln!(text, "{what}: {measured:.2}, aim {aim}: {verdict}");
             }
         }
     }
@@ -380,16 +314,6 @@ fn per(counted: &Counted) -> Option<[f64; 2]> {
             stream.values().sum::<u64>() as f64 / *chunks as f64,
         ]),
         Counted::Instructions { request, chunk } => Some([*request, *chunk]),
-    }
-}
-
-fn verdict(measured: f64, aim: f64, line: f64) -> &'static str {
-    if measured <= aim {
-        "met"
-    } else if measured <= line {
-        "missed, within the line"
-    } else {
-        "MISSED"
     }
 }
 

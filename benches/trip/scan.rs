@@ -31,10 +31,9 @@ pub(crate) fn number(head: &[u8], name: &str) -> Option<usize> {
 /// Compares one answer with what it must be, whatever pieces it comes in.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    expected: &'static Expected,
     part: Part,
     head: Vec<u8>,
-    compared: usize,
+    compared: Compared,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +49,15 @@ enum Part {
 impl Answer {
     pub(crate) fn new(expected: &'static Expected) -> Self {
         Self {
-            expected,
             part: Part::Head,
             head: Vec::with_capacity(1024),
-            compared: 0,
+            compared: Compared::new(expected),
         }
     }
 
     /// Payload bytes compared so far.
     pub(crate) fn compared(&self) -> usize {
-        self.compared
+        self.compared.so_far()
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -164,29 +162,61 @@ impl Answer {
     }
 
     fn compare(&mut self, taken: &[u8]) -> io::Result<()> {
-        let end = self.compared + taken.len();
-        if self.expected.bytes.get(self.compared..end) != Some(taken) {
-            return Err(wrong(&format!(
-                "the answer differs from what was sent, after byte {}",
-                self.compared
-            )));
-        }
-        self.compared = end;
-        Ok(())
+        self.compared.take(taken)
     }
 
     fn finished(&self) -> io::Result<Part> {
-        if self.compared == self.expected.bytes.len() {
-            return Ok(Part::Done);
+        self.compared.must_be_whole()?;
+        Ok(Part::Done)
+    }
+}
+
+/// How much of a body has come, all of it right.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    expected: &'static Expected,
+    so_far: usize,
+}
+
+impl Compared {
+    pub(crate) fn new(expected: &'static Expected) -> Self {
+        Self {
+            expected,
+            so_far: 0,
+        }
+    }
+
+    pub(crate) fn so_far(&self) -> usize {
+        self.so_far
+    }
+
+    /// The next piece; an error unless it is what was sent.
+    pub(crate) fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        let end = self.so_far + piece.len();
+        if self.expected.bytes.get(self.so_far..end) != Some(piece) {
+            return Err(wrong(&format!(
+                "the answer differs from what was sent, after byte {}",
+                self.so_far
+            )));
+        }
+        self.so_far = end;
+        Ok(())
+    }
+
+    /// An error unless the end was due.
+    pub(crate) fn must_be_whole(&self) -> io::Result<()> {
+        if self.so_far == self.expected.bytes.len() {
+            return Ok(());
         }
         Err(wrong(&format!(
             "the answer ends after {} of {} bytes",
-            self.compared,
+            self.so_far,
             self.expected.bytes.len()
         )))
     }
 }
 
-fn wrong(what: &str) -> io::Error {
+/// What a client says of an answer.
+pub(crate) fn wrong(what: &str) -> io::Error {
     io::Error::other(format!("wrong answer: {what}"))
 }

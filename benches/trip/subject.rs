@@ -4,6 +4,7 @@
 //! than its column says.
 
 mod everything;
+mod kind;
 mod others;
 
 use std::fs::{File, OpenOptions};
@@ -13,56 +14,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+pub(crate) use self::kind::Kind;
+use crate::wires::{self, Wires};
 use crate::{bare, observe};
-
-/// Those that are compared.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
-pub(crate) enum Kind {
-    Direct,
-    Bare,
-    Nginx,
-    Haproxy,
-    Outrigger,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Direct,
-        Self::Bare,
-        Self::Nginx,
-        Self::Haproxy,
-        Self::Outrigger,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Bare => "bare",
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Outrigger => "outrigger",
-        }
-    }
-
-    /// Why it cannot be measured here; none when it can.
-    pub(crate) fn missing(self) -> Option<&'static str> {
-        match self {
-            Self::Direct | Self::Bare | Self::Outrigger => None,
-            Self::Nginx | Self::Haproxy if observe::is_installed(self.name()) => None,
-            Self::Nginx | Self::Haproxy => Some("it is not installed"),
-        }
-    }
-}
 
 /// Where things are and how to start them.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     /// The upstream's address.
     pub(crate) upstream: SocketAddr,
+    pub(crate) wires: Wires,
     pub(crate) third: Third,
     /// Tenants in Outrigger's config; those past the ones that speak only have to be read.
     pub(crate) tenants: usize,
@@ -115,8 +79,10 @@ impl Launcher {
             .ok_or_else(|| io::Error::other(format!("{} is not installed", kind.name())))?;
         let place = others::Place {
             upstream: self.upstream,
+            wires: self.wires,
             listen: others::free_address()?,
             dir: &self.dir,
+            authority: self.authority()?,
         };
         let words = self.dir.join(format!("{}.log", kind.name()));
         let (mut command, processes) = match (kind, under) {
@@ -137,11 +103,25 @@ impl Launcher {
         command
             .args(["bare", "--listen", "127.0.0.1:0", "--upstream"])
             .arg(self.upstream.to_string())
+            .args(
+                self.wires
+                    .side()
+                    .iter()
+                    .flat_map(|side| ["--h2", side.name()]),
+            )
+            .args(self.wires.tls.then_some("--tls"))
             .arg("--ready-file")
             .arg(ready_file)
             // What Outrigger does to itself with `mallopt`.
             .env("MALLOC_ARENA_MAX", "2");
         Ok(command)
+    }
+
+    /// Who signed the upstream's certificate, as a file.
+    fn authority(&self) -> io::Result<PathBuf> {
+        let path = self.dir.join("authority.pem");
+        std::fs::write(&path, wires::AUTHORITY)?;
+        Ok(path)
     }
 
     fn outrigger(
@@ -153,7 +133,7 @@ impl Launcher {
         let config = self.dir.join("outrigger.toml");
         std::fs::write(
             &config,
-            everything::config_text(self.upstream, self.tenants),
+            everything::config_text(self.upstream, self.wires, &self.authority()?, self.tenants),
         )?;
         let log = OpenOptions::new()
             .create(true)

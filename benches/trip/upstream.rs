@@ -5,24 +5,30 @@
 //! proxy that holds a chunk back stops its own stream. It must never answer a request whose body is not, byte
 //! for byte, the one the client sent.
 
+mod seen;
+mod two;
+
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
+pub(crate) use self::seen::{Arrived, Seen};
 use crate::scan;
 use crate::traffic::{self, Ask};
+use crate::wires::{self, Http};
 
 /// A running upstream; ends with the runtime.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) pace: Pace,
-    keyed: Arc<AtomicU64>,
+    pub(crate) seen: Arc<Seen>,
 }
 
 /// How clients tell the upstream that a chunk has arrived.
@@ -45,86 +51,122 @@ impl Pace {
 }
 
 impl Upstream {
-    /// Listens on a free port of the loopback.
+    /// Listens on a free port of the loopback, for both versions of HTTP, with TLS and without.
     pub(crate) async fn start(slots: usize) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let pace = Pace((0..slots).map(|_| Notify::new()).collect());
-        let keyed = Arc::new(AtomicU64::new(0));
+        let seen = Arc::new(Seen::default());
         let server = Arc::new(Server {
             pace: pace.clone(),
-            keyed: Arc::clone(&keyed),
+            seen: Arc::clone(&seen),
             plain: plain_answer(),
             chunks: stream_answer(),
+            tls: TlsAcceptor::from(wires::server()?),
         });
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let server = Arc::clone(&server);
-                tokio::spawn(async move {
-                    // A proxy that closes an idle connection is no fault.
-                    let _ = server.connection(socket).await;
-                });
+                // A proxy that closes an idle connection is no fault.
+                tokio::spawn(Arc::clone(&server).welcome(socket));
             }
         });
         Ok(Self {
             address,
             pace,
-            keyed,
+            seen,
         })
-    }
-
-    /// Requests so far that carried the upstream's own key, which no client of the bench knows.
-    pub(crate) fn keyed(&self) -> u64 {
-        self.keyed.load(Ordering::Relaxed)
     }
 }
 
 struct Server {
     pace: Pace,
-    keyed: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     plain: Vec<u8>,
     chunks: Vec<Vec<u8>>,
+    tls: TlsAcceptor,
 }
 
 impl Server {
-    async fn connection(&self, mut socket: TcpStream) -> io::Result<()> {
+    /// The first bytes say what is spoken: a TLS handshake, HTTP/2's preface, or a request.
+    async fn welcome(self: Arc<Self>, socket: TcpStream) -> io::Result<()> {
         socket.set_nodelay(true)?;
+        let mut first = [0; 2];
+        while socket.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+            tokio::task::yield_now().await;
+        }
+        if first[0] != HANDSHAKE {
+            let http = match &first {
+                b"PR" => Http::Two,
+                _ => Http::One,
+            };
+            return self.connection(socket, Arrived { http, tls: false }).await;
+        }
+        let stream = self.tls.accept(socket).await?;
+        self.seen.handshake();
+        let http = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Http::Two,
+            _ => Http::One,
+        };
+        self.connection(stream, Arrived { http, tls: true }).await
+    }
+
+    async fn connection<S>(self: Arc<Self>, stream: S, over: Arrived) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match over.http {
+            Http::One => self.one(stream, over).await,
+            Http::Two => two::connection(self, stream, over).await,
+        }
+    }
+
+    async fn one<S>(&self, mut stream: S, over: Arrived) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut buffer = Vec::with_capacity(16 * 1024);
         loop {
-            let Some((head, end)) = read_request(&mut socket, &mut buffer).await? else {
+            let Some((head, end)) = read_request(&mut stream, &mut buffer).await? else {
                 return Ok(());
             };
-            let bearer = scan::header(buffer.get(..head).unwrap_or_default(), "authorization")
-                .and_then(|value| value.strip_prefix(b"Bearer "));
-            if bearer == Some(traffic::UPSTREAM_KEY.as_bytes()) {
-                self.keyed.fetch_add(1, Ordering::Relaxed);
-            }
+            let fields = buffer.get(..head).unwrap_or_default();
+            self.seen
+                .request(over, scan::header(fields, "authorization"));
             let body = buffer.get(head..end).unwrap_or_default();
             match traffic::recognise(body) {
-                Some((Ask::Plain, _)) => socket.write_all(&self.plain).await?,
-                Some((Ask::Stream, slot)) => self.stream(&mut socket, slot).await?,
+                Some((Ask::Plain, _)) => say(&mut stream, &self.plain).await?,
+                Some((Ask::Stream, slot)) => self.stream(&mut stream, slot).await?,
                 None => {
-                    return socket.write_all(b"HTTP/1.1 400 Changed Body\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                    return say(&mut stream, b"HTTP/1.1 400 Changed Body\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
                 }
             }
             buffer.drain(..end);
         }
     }
 
-    async fn stream(&self, socket: &mut TcpStream, slot: usize) -> io::Result<()> {
+    async fn stream<S: AsyncWrite + Unpin>(&self, stream: &mut S, slot: usize) -> io::Result<()> {
         for (index, chunk) in self.chunks.iter().enumerate() {
             if index > 0 {
                 self.pace.next(slot).await;
             }
-            socket.write_all(chunk).await?;
+            say(stream, chunk).await?;
         }
         Ok(())
     }
 }
 
+/// The first byte of a TLS handshake (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    // TLS may keep a record back otherwise.
+    stream.flush().await
+}
+
 /// Where the next request's head and body end in the buffer; none when the peer has closed in between.
-async fn read_request(
-    socket: &mut TcpStream,
+async fn read_request<S: AsyncRead + Unpin>(
+    socket: &mut S,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Option<(usize, usize)>> {
     loop {
@@ -144,10 +186,7 @@ async fn read_request(
 /// A plain answer as it is written.
 pub(crate) fn plain_answer() -> Vec<u8> {
     let body = &traffic::expected(Ask::Plain).bytes;
-    let mut answer = head(
-        "application/json",
-        &format!("content-length: {}", body.len()),
-    );
+    let mut answer = head(Ask::Plain, &format!("content-length: {}", body.len()));
     answer.extend_from_slice(body);
     answer
 }
@@ -159,10 +198,7 @@ pub(crate) fn stream_answer() -> Vec<Vec<u8>> {
     let mut writes = Vec::with_capacity(expected.ends.len());
     for (index, end) in expected.ends.iter().enumerate() {
         let mut write = match index {
-            0 => head(
-                "text/event-stream; charset=utf-8",
-                "transfer-encoding: chunked",
-            ),
+            0 => head(Ask::Stream, "transfer-encoding: chunked"),
             _ => Vec::new(),
         };
         write.extend_from_slice(format!("{:x}\r\n", end - start).as_bytes());
@@ -178,24 +214,42 @@ pub(crate) fn stream_answer() -> Vec<Vec<u8>> {
 }
 
 /// A head as long as a provider's.
-fn head(content_type: &str, framing: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 200 OK\r\n\
-         date: Tue, 24 Nov 2026 06:00:00 GMT\r\n\
-         content-type: {content_type}\r\n\
-         {framing}\r\n\
-         openai-organization: bench\r\n\
-         openai-processing-ms: 3\r\n\
-         openai-version: 2020-10-01\r\n\
-         x-ratelimit-limit-requests: 10000\r\n\
-         x-ratelimit-limit-tokens: 2000000\r\n\
-         x-ratelimit-remaining-requests: 9999\r\n\
-         x-ratelimit-remaining-tokens: 1999000\r\n\
-         x-ratelimit-reset-requests: 6ms\r\n\
-         x-ratelimit-reset-tokens: 30ms\r\n\
-         x-request-id: req_00000000000000000000000000000001\r\n\
-         strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n\
-         x-content-type-options: nosniff\r\n\r\n"
-    )
-    .into_bytes()
+fn head(ask: Ask, framing: &str) -> Vec<u8> {
+    let mut text = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\n{framing}\r\n",
+        content_type(ask)
+    );
+    for (name, value) in FIELDS {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
 }
+
+fn content_type(ask: Ask) -> &'static str {
+    match ask {
+        Ask::Plain => "application/json",
+        Ask::Stream => "text/event-stream; charset=utf-8",
+    }
+}
+
+/// What a provider says beside type and length.
+const FIELDS: [(&str, &str); 13] = [
+    ("date", "Tue, 24 Nov 2026 06:00:00 GMT"),
+    ("openai-organization", "bench"),
+    ("openai-processing-ms", "3"),
+    ("openai-version", "2020-10-01"),
+    ("x-ratelimit-limit-requests", "10000"),
+    ("x-ratelimit-limit-tokens", "2000000"),
+    ("x-ratelimit-remaining-requests", "9999"),
+    ("x-ratelimit-remaining-tokens", "1999000"),
+    ("x-ratelimit-reset-requests", "6ms"),
+    ("x-ratelimit-reset-tokens", "30ms"),
+    ("x-request-id", "req_00000000000000000000000000000001"),
+    (
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains; preload",
+    ),
+    ("x-content-type-options", "nosniff"),
+];

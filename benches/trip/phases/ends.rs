@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Bench;
+use crate::client::Until;
 use crate::observe;
 use crate::subject::{Kind, Subject};
 use crate::traffic::Ask;
@@ -14,7 +15,7 @@ use crate::traffic::Ask;
 /// Fresh processes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Starts {
-    /// From starting the program to the first byte of a proxied answer.
+    /// From starting the program to a proxied answer.
     pub(crate) first_answer: Vec<Duration>,
     /// Memory a moment after that answer.
     pub(crate) idle_kib: Vec<u64>,
@@ -28,6 +29,8 @@ pub(crate) struct Settled {
     /// Lines of the request log, and the requests they should account for.
     pub(crate) logged: Option<u64>,
     pub(crate) requests: u64,
+    /// TLS handshakes with the upstream for these; none in clear text.
+    pub(crate) handshakes: Option<u64>,
     /// Bytes of `/metrics`.
     pub(crate) metrics_bytes: Option<usize>,
 }
@@ -42,7 +45,7 @@ impl Bench {
         for _ in 0..self.shape.starts {
             let begun = Instant::now();
             let subject = self.launch(kind)?;
-            first_byte(subject.address()).map_err(|error| {
+            self.first_answer(&subject).map_err(|error| {
                 let what = format!("no first answer of {}: {error}", kind.name());
                 io::Error::new(error.kind(), what)
             })?;
@@ -55,42 +58,35 @@ impl Bench {
         Ok(starts)
     }
 
+    /// One request as tenant 0, and its answer compared.
+    fn first_answer(&self, subject: &Subject) -> io::Result<()> {
+        let clients = self.connect(subject.address(), 1)?;
+        self.runtime.block_on(async {
+            for client in clients {
+                client.run(Ask::Plain, Until::Answers(1), None).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// What is left when the load is gone; stops the subject.
     pub(crate) fn settle(&self, mut subject: Subject) -> io::Result<Settled> {
         std::thread::sleep(Duration::from_millis(500));
         subject.drain_log()?;
+        let sent = self.sent.borrow().get(&subject.kind()).copied();
+        let sent = sent.unwrap_or_default();
         let memory = |field| observe::memory_kib(subject.family(), field);
         let settled = Settled {
             after_kib: memory("VmRSS")?,
             peak_kib: memory("VmHWM")?,
             logged: subject.logged(),
-            requests: self
-                .sent
-                .borrow()
-                .get(&subject.kind())
-                .copied()
-                .unwrap_or(0),
+            requests: sent.requests,
+            handshakes: self.shape.wires.tls.then_some(sent.handshakes),
             metrics_bytes: subject.telemetry().map(scrape).transpose()?,
         };
         subject.stop(Duration::from_secs(10))?;
         Ok(settled)
     }
-}
-
-/// Sends one request as tenant 0 and returns when the answer begins.
-fn first_byte(address: SocketAddr) -> io::Result<()> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    socket.write_all(&crate::client::request(address, Ask::Plain, 0))?;
-    let mut start = [0; 12];
-    socket.read_exact(&mut start)?;
-    if &start == b"HTTP/1.1 200" {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "the first answer begins with `{}`",
-        String::from_utf8_lossy(&start)
-    )))
 }
 
 /// Bytes of `/metrics`; an error unless it knows a tenant of the bench.

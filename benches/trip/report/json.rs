@@ -30,6 +30,7 @@ impl Report {
             "connections": self.shape.connections,
             "streams": self.shape.streams,
             "rate": self.shape.rate,
+            "wires": self.shape.wires.in_words(),
             "load_average_before": self.busy,
             "skipped": self.skipped.iter().map(|(kind, why)| (kind.name(), *why)).collect::<BTreeMap<_, _>>(),
             "measured": rounds,
@@ -81,6 +82,7 @@ fn settled_json(settled: &Settled) -> Value {
         "peak_kib": settled.peak_kib,
         "log_lines": settled.logged,
         "requests": settled.requests,
+        "handshakes": settled.handshakes,
         "metrics_bytes": settled.metrics_bytes,
     })
 }

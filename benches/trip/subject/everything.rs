@@ -4,11 +4,18 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::traffic;
+use crate::wires::{Http, Wires};
 
 /// The text of the file.
-pub(super) fn config_text(upstream: SocketAddr, tenants: usize) -> String {
+pub(super) fn config_text(
+    upstream: SocketAddr,
+    wires: Wires,
+    authority: &Path,
+    tenants: usize,
+) -> String {
     let rules: Vec<String> = (1..20)
         .map(|number| format!("\"vendor-{number:02}-*\""))
         .chain(["\"gpt-5.6-mini-*\"".to_owned()])
@@ -24,8 +31,8 @@ accept = ["key"]
 
 [upstreams.openai]
 dialect = "openai"
-url = "http://{upstream}"
-key = "{}"
+url = "{}://{upstream}"
+{}key = "{}"
 
 [policies.bench]
 models.allow = [{}]
@@ -33,6 +40,8 @@ models.allow = [{}]
 [log]
 format = "json"
 "#,
+        if wires.tls { "https" } else { "http" },
+        on_wires(wires, authority),
         traffic::UPSTREAM_KEY,
         rules.join(", "),
     );
@@ -49,6 +58,22 @@ limits = {{ requests = "1000k/s", tokens = "1000M/min", streams = 10000 }}
 "#,
             hex_of_hash(&key),
         );
+    }
+    text
+}
+
+/// What an upstream in clear text and HTTP/1.1 does not need.
+fn on_wires(wires: Wires, authority: &Path) -> String {
+    let mut text = String::new();
+    if wires.tls {
+        let _ = writeln!(text, "ca = \"${{file:{}}}\"", authority.display());
+    }
+    if !wires.are_plain() {
+        let http = match wires.upstream {
+            Http::One => "1.1",
+            Http::Two => "2",
+        };
+        let _ = writeln!(text, "http = \"{http}\"");
     }
     text
 }

@@ -5,17 +5,21 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Under, program};
 use crate::bare;
+use crate::wires::{Http, Wires};
 
 /// What both are told.
 pub(super) struct Place<'a> {
     pub(super) upstream: SocketAddr,
     pub(super) listen: SocketAddr,
     pub(super) dir: &'a Path,
+    pub(super) wires: Wires,
+    /// Who signed the upstream's certificate.
+    pub(super) authority: PathBuf,
 }
 
 /// An address that is free now. Another may take it before the program does; then that does not start.
@@ -34,7 +38,25 @@ impl Place<'_> {
             upstream,
             listen,
             dir,
+            wires,
+            authority,
         } = self;
+        let spoken = match wires.client {
+            Http::One => "",
+            Http::Two => " http2",
+        };
+        let (scheme, sealed) = if wires.tls {
+            let authority = authority.display();
+            let sealed = format!(
+                "proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate {authority};
+            proxy_ssl_protocols TLSv1.2 TLSv1.3;
+            proxy_ssl_name localhost;"
+            );
+            ("https", sealed)
+        } else {
+            ("http", String::new())
+        };
         let config = dir.join("nginx.conf");
         let here = dir.display();
         let text = format!(
@@ -58,9 +80,10 @@ http {{
         keepalive_requests 1000000000;
     }}
     server {{
-        listen {listen} reuseport;
+        listen {listen} reuseport{spoken};
         location / {{
-            proxy_pass http://model;
+            proxy_pass {scheme}://model;
+            {sealed}
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_buffering off;
@@ -84,7 +107,23 @@ http {{
             upstream,
             listen,
             dir,
+            wires,
+            authority,
         } = self;
+        let spoken = match wires.client {
+            Http::One => "",
+            Http::Two => " proto h2",
+        };
+        let sealed = format!(
+            "ssl verify required verifyhost localhost ca-file {} alpn",
+            authority.display()
+        );
+        let reached = match (wires.upstream, wires.tls) {
+            (Http::One, false) => String::new(),
+            (Http::Two, false) => "proto h2".to_owned(),
+            (Http::One, true) => format!("{sealed} http/1.1"),
+            (Http::Two, true) => format!("{sealed} h2"),
+        };
         let config = dir.join("haproxy.cfg");
         let text = format!(
             "global
@@ -98,10 +137,10 @@ defaults
     option http-no-delay
     http-reuse always
 frontend agents
-    bind {listen}
+    bind {listen}{spoken}
     default_backend model
 backend model
-    server model {upstream}
+    server model {upstream} {reached}
 ",
             bare::workers()?
         );
