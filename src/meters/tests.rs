@@ -281,6 +281,8 @@ fn few_series_are_there_from_the_start() {
             "outrigger_buffered_bytes{tenant=\"acme\"} 0",
             "outrigger_bytes_total{tenant=\"acme\",direction=\"request\"} 0",
             "outrigger_bytes_total{tenant=\"acme\",direction=\"response\"} 0",
+            "outrigger_cost_usd_total{tenant=\"acme\",source=\"estimated\"} 0.00",
+            "outrigger_cost_usd_total{tenant=\"acme\",source=\"reported\"} 0.00",
             "outrigger_first_token_seconds_count{tenant=\"acme\"} 0",
             "outrigger_first_token_seconds_sum{tenant=\"acme\"} 0",
             "outrigger_log_dropped_total{tenant=\"acme\"} 0",

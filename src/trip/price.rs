@@ -337,7 +337,7 @@ pub(super) fn bill(run: &Run, usage: Counted<Usage>) -> Option<Charge> {
     }
     let meter = run.meter();
     let facts = meter.map(Meter::facts).unwrap_or_default();
-    let model = facts.model.or(run.model_sent()).unwrap_or_default();
+    let model = facts.model.or_else(|| run.model_sent()).unwrap_or_default();
     let passes = meter.map(Meter::passes).unwrap_or_default();
     let terms = Served {
         regional: upstream.pricing.regional,

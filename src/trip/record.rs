@@ -2,6 +2,7 @@
 //! moved, the request line written. It is a `Drop`, so that no exit can forget it.
 //! Must never do IO, and never fail.
 
+mod money;
 mod place;
 mod words;
 
@@ -15,15 +16,15 @@ use super::attribution::Attribution;
 use super::decide::Verdict;
 use super::forward::{is_event_stream, is_metered};
 use super::identify::TurnedAway;
-use super::price::{self, Charge, Quote};
+use super::price::{self, Quote};
 use super::{Door, Ground, Refusal};
 use crate::config::values::OnMismatch;
-use crate::limits::{Account, Ask, Crossing, Hold, Lease, Order, Who};
+use crate::limits::{Account, Hold, Lease, Order, Who};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::Spine;
 use crate::units::{
-    Boot, Code, Counted, Ending, Endpoint, NanoUsd, Phase, RequestId, TenantId, Usage, Wall,
+    Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, TenantId, Usage, Wall,
 };
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
@@ -317,21 +318,6 @@ impl Run {
         self.quote = quote;
     }
 
-    /// Holds more of the budgets, if the answer has outgrown what is held; false if there is no more.
-    pub(super) fn affords(&mut self) -> bool {
-        let Some(mut quote) = self.quote.take() else {
-            return true;
-        };
-        let output = self.answer.meter.as_ref().map_or(0, Meter::output_so_far);
-        let affords = quote.outgrown(self, output).is_none_or(|more| {
-            let wall = self.ground().clock.wall();
-            let hold = self.hold.as_mut();
-            hold.is_none_or(|hold| hold.extend(more, wall).is_ok())
-        });
-        self.quote = Some(quote);
-        affords
-    }
-
     /// The trip holds a body that is not small.
     pub(super) fn keeps(&mut self, lease: Option<Lease>) {
         self.lease = lease.map(Arc::new);
@@ -402,12 +388,6 @@ impl Run {
     /// Whether the work goes on after the answer.
     pub(super) fn is_background(&self) -> bool {
         self.question.background
-    }
-
-    /// What it holds of the budget it holds most of.
-    pub(super) fn held(&self) -> NanoUsd {
-        let held = self.hold.iter().flat_map(Hold::held);
-        held.map(|held| held.amount).max().unwrap_or_default()
     }
 
     /// When the answer's head came.
@@ -576,31 +556,6 @@ impl Drop for Run {
 }
 
 impl Run {
-    /// Gives back what was held beyond what was used and what that cost; which thresholds of budgets that has passed.
-    fn settle(
-        &mut self,
-        now: Boot,
-        usage: Option<Counted<Usage>>,
-        cost: Option<&Charge>,
-    ) -> Vec<Crossing> {
-        let Some(hold) = &mut self.hold else {
-            return Vec::new();
-        };
-        let used = usage.map(Counted::value).unwrap_or_default();
-        let cost = cost.map_or(NanoUsd::ZERO, |cost| cost.amount());
-        let crossings = hold.settle(now, used.input, used.output, cost);
-        if let (Some(Counted::Reported(used)), Some(_)) = (usage, &self.quote) {
-            let model = self.question.model_sent.as_deref().unwrap_or_default();
-            let used = Ask {
-                input: used.input,
-                output: used.output,
-            };
-            self.account()
-                .learn(model, self.question.input_estimate, used);
-        }
-        crossings
-    }
-
     /// How a trip ends that nobody ended: the caller hung up, or the sidecar hung up on it.
     #[cold]
     fn given_up(&mut self) -> Ending {

@@ -80,7 +80,7 @@ async fn a_call_holds_what_it_may_cost_and_is_charged_what_it_did() {
         &stage,
         "outrigger_budget_held_usd{tenant=\"acme\",budget=\"daily\"}",
     );
-    assert_eq!(held, format!("0.{:09}", most).trim_end_matches('0'));
+    assert_eq!(held, format!("0.{most:09}").trim_end_matches('0'));
     peer.send(&json(&answer(11, 7))).await;
     peer.close_after().await;
     caller.answer().await;
@@ -170,7 +170,7 @@ async fn the_cap_is_made_to_fit_what_is_left() {
     assert_eq!(
         body["max_completion_tokens"]
             .as_u64()
-            .or(body["max_tokens"].as_u64()),
+            .or_else(|| body["max_tokens"].as_u64()),
         Some(50),
         "{body}"
     );

@@ -4,6 +4,7 @@
 mod admin;
 #[cfg(test)]
 mod bounds;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod cli;

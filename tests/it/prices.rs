@@ -20,7 +20,14 @@ fn compiled(text: &str) -> (Loaded, Compiled) {
         trust: Arc::new(TrustStore::default()),
     };
     let loaded = load_text("outrigger.toml", text, &System);
-    match compile(&loaded, &Overlay::default(), &world, 1, Boot::default()) {
+    match compile(
+        &loaded,
+        &Overlay::default(),
+        &world,
+        None,
+        1,
+        Boot::default(),
+    ) {
         Ok(compiled) => (loaded, compiled),
         Err(problems) => panic!("{}", render::lines(&problems, &loaded.sources)),
     }
@@ -107,7 +114,7 @@ impl Case<'_> {
         let book = snapshot.prices();
         let provider = self.text("provider").unwrap_or(dialect.as_str());
         let provider = book.provider(provider).expect("a provider of the book");
-        let model = facts.model.or(self.text("model")).expect("a model");
+        let model = facts.model.or_else(|| self.text("model")).expect("a model");
         let bill = book.bill(provider, model, &usage.value(), &meter.passes(), &terms);
         let lines = bill.cost.lines();
         Found {

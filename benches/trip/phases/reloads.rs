@@ -91,9 +91,10 @@ impl Bench {
         let used = std::thread::scope(|scope| {
             let changes = scope.spawn(|| change_until(dir, pid, &over));
             let used = (|| {
-                let before = observe::cpu(pid)?;
+                let used = || Ok::<_, io::Error>(observe::cpu(&[pid])?.unwrap_or_default());
+                let before = used()?;
                 std::thread::sleep(self.shape.phase);
-                Ok::<_, io::Error>(observe::cpu(pid)?.saturating_sub(before))
+                Ok::<_, io::Error>(used()?.saturating_sub(before))
             })();
             over.store(true, Ordering::Relaxed);
             (used, changes.join())

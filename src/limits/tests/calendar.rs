@@ -80,6 +80,11 @@ fn a_day_is_as_long_as_the_zone_says() {
         "2026-11-01T04:00:00Z",
         "2026-11-02T05:00:00Z",
     );
+}
+
+#[test]
+fn a_day_of_an_odd_zone_is_as_long_as_that_says() {
+    use Period::Day;
     // Lord Howe moves by half an hour: 2026-04-05 from +11 to +10:30, 2026-10-04 back.
     is(
         Day,
