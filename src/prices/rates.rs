@@ -359,12 +359,6 @@ impl Rates {
         self.assumed & 1 << line as u16 != 0
     }
 
-    /// All prices of all lines for one table, in the order of [`Line::ALL`]: for those who show them.
-    pub fn list(&self, tier: Tier) -> impl Iterator<Item = (Line, PicoUsd)> {
-        let (table, _) = self.at(Some(tier), 0);
-        Line::ALL.into_iter().map(|line| (line, table.get(line)))
-    }
-
     /// Raises this to whatever is dearer in the other, in everything.
     pub(super) fn rise(&mut self, other: &Self) {
         let tables = self.tables.iter_mut().chain([&mut self.dearest]);

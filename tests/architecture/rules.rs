@@ -336,7 +336,7 @@ struct Ban {
 const SOCKETS: &str = "the only sockets are in `host`";
 const SPAWNS: &str = "the only spawn is in `host`, where tasks have names";
 const PURE: &str = "this room does no IO and reads no clock";
-const PURE_ROOMS: &[&str] = &["units", "wire", "limits"];
+const PURE_ROOMS: &[&str] = &["units", "wire", "limits", "prices"];
 
 const BANS: &[Ban] = &[
     everywhere("tokio::net", &["host"], SOCKETS),
