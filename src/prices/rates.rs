@@ -373,6 +373,8 @@ impl Rates {
             (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
             (mine, theirs) => mine.or(theirs),
         };
+        // What one of them has written is somebody's word.
+        self.assumed &= other.assumed;
         let quiet = [self.off_peak.take(), other.off_peak.clone()];
         for (_, table) in quiet.iter().flatten() {
             self.tables[0][0].rise(table);

@@ -327,6 +327,27 @@ fn a_fee_that_nobody_wrote_is_the_dearest_and_flagged() {
         (cost("m-1").total.0, cost("m-1").unpriced),
         (10_000_000, true)
     );
+    // Another provider's fee counts only where its own has none.
+    let mut builder = BookBuilder::default();
+    for at in 0..20 {
+        builder.model("p", &format!("m{at}"), &Draft::default());
+    }
+    builder.model("p", "dear", &draft());
+    let mut dearer = draft();
+    dearer
+        .standard
+        .set(Line::WebSearch, PicoUsd(35_000_000_000));
+    builder.model("q", "dearer", &dearer);
+    builder.model("r", "none", &Draft::default());
+    let book = builder.build(Unknown::Dearest);
+    let fee = |provider, model| {
+        let provider = book.provider(provider).expect("known");
+        let priced = book.find(provider, model);
+        priced.cost(&searched, &Terms::default()).total.0
+    };
+    assert_eq!(fee("p", "m0"), 10_000_000);
+    assert_eq!(fee("p", "unknown"), 10_000_000);
+    assert_eq!(fee("r", "none"), 35_000_000);
 }
 
 #[test]
@@ -456,6 +477,8 @@ fn any_terms() -> impl Strategy<Value = Terms> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn the_lines_are_the_total_and_every_token_is_in_one(parts in parts(), draft in any_draft(), terms in any_terms()) {
         let usage = of_parts(&parts);

@@ -127,7 +127,8 @@ impl Running {
             return;
         }
         let text = match seen {
-            Seen::Text(text) => text.filter(|text| text.len() <= NAME_CAP),
+            // Azure opens a stream with names that are empty.
+            Seen::Text(text) => text.filter(|text| (1..=NAME_CAP).contains(&text.len())),
             _ => None,
         };
         let count = match seen {

@@ -236,8 +236,11 @@ fn servers_that_differ() {
     };
     assert_eq!(chat(early).usage, Counted::Estimated(early_usage));
     // Azure's first chunk.
-    let azure = chat("data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n");
+    let azure = chat(
+        "data: {\"id\":\"\",\"model\":\"\",\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n",
+    );
     assert!(matches!(azure.usage, Counted::Estimated(_)));
+    assert_eq!((azure.model, azure.id), (None, None));
 }
 
 #[test]
