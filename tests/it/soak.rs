@@ -1,4 +1,4 @@
-//! The soak: many callers of all manners, over all dialects and endpoints, against a provider with every fault, through a
+//! The soak: many callers of all manners and both protocols, over all dialects and endpoints, against a provider with every fault, through a
 //! sidecar process. Afterwards every call has exactly one record, with the ending and the tally that what the
 //! provider did demands; nothing is held; and the process has not grown. Must never be lenient about a count.
 //!
@@ -7,6 +7,7 @@
 mod call;
 mod hear;
 mod judge;
+mod two;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -18,9 +19,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::pair::{Load, Pair};
-use crate::stage::{hash_of, sum};
-use call::{Call, Dice, Manner, TENANTS};
-use hear::{Agent, Heard};
+use crate::stage::{hash_of, sum, within};
+use call::{Call, Dice, TENANTS};
+use hear::Heard;
 
 /// Callers at once.
 const AGENTS: u64 = 32;
@@ -61,18 +62,42 @@ async fn work(
     span: Duration,
 ) -> Vec<(Call, Heard)> {
     let mut dice = Dice::of(seed, lane);
-    let mut agent = Agent::new(at);
+    let mut agent = Agent::new(at, lane);
     let mut calls = Vec::new();
     let mut number = 0;
     while began.elapsed() < span {
         number += 1;
         let call = Call::drawn(&mut dice, &format!("n{seed}x{lane}x{number}"));
-        let heard = Box::pin(agent.call(&call)).await;
+        let what = format!("an answer to {call:?}");
+        let heard = Box::pin(within(&what, agent.heard(&call))).await;
         calls.push((call, heard));
         // All calls are kept for the verdict, so a longer soak makes them more slowly.
         tokio::time::sleep(span / 6000).await;
     }
     calls
+}
+
+/// One in four speaks HTTP/2.
+enum Agent {
+    One(hear::Agent),
+    Two(two::Agent),
+}
+
+impl Agent {
+    fn new(at: SocketAddr, lane: u64) -> Self {
+        if lane.is_multiple_of(4) {
+            Self::Two(two::Agent::new(at))
+        } else {
+            Self::One(hear::Agent::new(at))
+        }
+    }
+
+    async fn heard(&mut self, call: &Call) -> Heard {
+        match self {
+            Self::One(agent) => agent.heard(call).await,
+            Self::Two(agent) => agent.heard(call).await,
+        }
+    }
 }
 
 /// The load, from when everything is warm to the end.
@@ -161,7 +186,7 @@ struct Books<'l> {
     records: HashMap<&'l str, &'l Value>,
     endings: BTreeMap<&'l str, usize>,
     failures: Vec<String>,
-    /// Callers that were gone before their request was looked at: they made no trip.
+    /// Callers that gave a request up which may not have left: these made no trip.
     gone: usize,
     /// Calls that met a connection which the provider was closing.
     stale: usize,
@@ -182,17 +207,16 @@ impl Books<'_> {
         }
     }
 
-    /// What is left must be those that heard no id; those that did not wait at all may have made no trip.
+    /// What is left must be those that heard no id: whatever was sent is a trip, however soon its caller was gone.
     fn settle_unheard(&mut self, tenant: usize, calls: &[(Call, Heard)]) {
         let unheard = calls
             .iter()
             .filter(|(call, heard)| call.tenant == tenant && heard.id().is_none());
         let tenant = TENANTS[tenant];
-        let (left, heard): (Vec<_>, Vec<_>) =
-            unheard.partition(|(call, _)| call.manner == Manner::Leaves);
+        let (sent, unsent): (Vec<_>, Vec<_>) = unheard.partition(|(_, heard)| heard.sent);
         let unclaimed = self.records.values();
         let unclaimed = unclaimed.filter(|line| line["tenant"] == tenant).count();
-        let (least, most) = (heard.len(), heard.len() + left.len());
+        let (least, most) = (sent.len(), sent.len() + unsent.len());
         assert!(
             (least..=most).contains(&unclaimed),
             "{unclaimed} records of {tenant} for {least} to {most} calls that heard nothing"
@@ -214,7 +238,7 @@ impl Books<'_> {
             "{stale} met a closing connection, {closed} were closed"
         );
         format!(
-            "{total} calls, {gone} gone before they were looked at, {stale} met a closing connection, \
+            "{total} calls, {gone} given up before they had left, {stale} met a closing connection, \
              {seen} came to the provider: {:?}",
             self.endings
         )

@@ -147,52 +147,50 @@ impl Call {
         format!("say {} now", self.nonce)
     }
 
+    /// The request as HTTP/1.1 writes it.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let (path, body) = self.body();
         let mut head = match &body {
-            Some(body) => format!(
-                "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-                body.len()
-            ),
+            Some(body) => format!("POST {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len()),
             None => format!("GET {path} HTTP/1.1\r\n"),
         };
-        write!(
-            head,
-            "host: localhost\r\nauthorization: Bearer {}\r\n",
-            key(TENANTS[self.tenant])
-        )
-        .expect("text");
-        if path.starts_with("/anthropic") {
-            head.push_str("anthropic-version: 2026-10-21\r\n");
-        }
-        let orders = [
-            ("fault", self.fault.map_or("", |(word, _)| word).to_owned()),
-            ("usage", self.usage.to_owned()),
-            ("pace", self.pace.to_owned()),
-            (
-                "chunks",
-                if self.chunks > 0 {
-                    self.chunks.to_string()
-                } else {
-                    String::new()
-                },
-            ),
-            (
-                "bytes",
-                if self.bytes > 0 {
-                    self.bytes.to_string()
-                } else {
-                    String::new()
-                },
-            ),
-        ];
-        for (verb, value) in orders.iter().filter(|(_, value)| !value.is_empty()) {
-            write!(head, "x-sim-{verb}: {value}\r\n").expect("text");
+        head.push_str("host: localhost\r\n");
+        for (name, value) in self.fields() {
+            write!(head, "{name}: {value}\r\n").expect("text");
         }
         format!("{head}\r\n{}", body.unwrap_or_default()).into_bytes()
     }
 
-    fn body(&self) -> (&'static str, Option<String>) {
+    /// What its head says besides its frame.
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+        let key = key(TENANTS[self.tenant]);
+        let mut fields = vec![("authorization", format!("Bearer {key}"))];
+        if self.kind != Kind::Models {
+            fields.push(("content-type", "application/json".into()));
+        }
+        if matches!(self.kind, Kind::Messages | Kind::CountTokens) {
+            fields.push(("anthropic-version", "2026-10-21".into()));
+        }
+        let number = |number: usize| match number {
+            0 => String::new(),
+            number => number.to_string(),
+        };
+        let orders = [
+            (
+                "x-sim-fault",
+                self.fault.map_or("", |(word, _)| word).to_owned(),
+            ),
+            ("x-sim-usage", self.usage.to_owned()),
+            ("x-sim-pace", self.pace.to_owned()),
+            ("x-sim-chunks", number(self.chunks)),
+            ("x-sim-bytes", number(self.bytes)),
+        ];
+        let orders = orders.into_iter().filter(|(_, value)| !value.is_empty());
+        fields.extend(orders);
+        fields
+    }
+
+    pub(super) fn body(&self) -> (&'static str, Option<String>) {
         let said = self.said();
         let stream = if self.stream { ",\"stream\":true" } else { "" };
         let messages = format!("\"messages\":[{{\"role\":\"user\",\"content\":\"{said}\"}}]");

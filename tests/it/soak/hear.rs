@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::call::{Call, Manner};
-use crate::stage::{field, find, within};
+use crate::stage::{field, find};
 
 /// An agent and its connection.
 pub(super) struct Agent {
@@ -22,6 +22,8 @@ pub(super) struct Heard {
     pub(super) head: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) end: End,
+    /// Whether the request has left for certain.
+    pub(super) sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +64,7 @@ impl Agent {
         Self { at, stream: None }
     }
 
-    pub(super) async fn call(&mut self, call: &Call) -> Heard {
-        let what = format!("an answer to {call:?}");
-        Box::pin(within(&what, self.heard(call))).await
-    }
-
-    async fn heard(&mut self, call: &Call) -> Heard {
+    pub(super) async fn heard(&mut self, call: &Call) -> Heard {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => TcpStream::connect(self.at).await.expect("a connection"),
@@ -87,6 +84,7 @@ impl Agent {
             head: None,
             body: Vec::new(),
             end: End::Left,
+            sent: true,
         };
         if call.manner == Manner::Leaves {
             return heard;
