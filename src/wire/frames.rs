@@ -1,6 +1,9 @@
 //! HTTP/2 frames seen from outside (RFC 9113 §4.1): where each begins and ends, what kind it is and how long. Follows
 //! one direction of a connection. Must never look into a frame but for the reason of a reset, nor keep a byte of one.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {

@@ -13,6 +13,11 @@ fn head() -> io::Result<()> {
 }
 
 #[test]
+fn frames() -> io::Result<()> {
+    replay("frames", wire::frames::fuzz::fuzz_frames)
+}
+
+#[test]
 fn sse() -> io::Result<()> {
     replay("sse", wire::sse::fuzz::fuzz_sse)
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::fuzz::fuzz_frames;
 use super::{Frame, Frames, Kind, PREFACE};
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -58,5 +59,26 @@ proptest! {
         both.extend(follow(&mut parts, right));
         prop_assert_eq!(seen, both);
         prop_assert_eq!(format!("{whole:?}"), format!("{parts:?}"));
+    }
+
+    #[test]
+    fn any_bytes_are_followed_as_they_stand(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fuzz_frames(&bytes);
+    }
+
+    #[test]
+    fn frames_are_followed_as_they_stand(
+        how in any::<u8>(),
+        frames in proptest::collection::vec((0_u8..10, any::<u8>(), 0_u32..4, proptest::collection::vec(0_u8..8, 0..6)), 0..8),
+    ) {
+        let mut bytes = vec![how | 1];
+        for (kind, flags, stream, payload) in frames {
+            let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+            bytes.extend_from_slice(&length[1..]);
+            bytes.extend_from_slice(&[kind, flags]);
+            bytes.extend_from_slice(&stream.to_be_bytes());
+            bytes.extend_from_slice(&payload);
+        }
+        fuzz_frames(&bytes);
     }
 }
