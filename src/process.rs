@@ -97,6 +97,13 @@ pub enum ProcessEvent<'a> {
         /// How many are configured.
         wanted: u32,
     },
+    /// The service manager has opened a socket that the configuration does not name: it is closed.
+    SocketUnused {
+        /// The number of its descriptor.
+        number: u16,
+        /// Its name.
+        name: &'a str,
+    },
     /// A listener is broken and does not accept any more.
     AcceptFailed {
         /// Which listener.
@@ -238,9 +245,8 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::DescriptorsFew {
             connections,
             wanted,
-        } => {
-            warn!(target: TARGET, connections, wanted, "fewer connections than `listen.connections`: the limit of open files is too low");
-        }
+        } => descriptors_few(connections, wanted),
+        E::SocketUnused { number, name } => socket_unused(number, name),
         E::AcceptFailed { role, why } => error!(target: TARGET, role, %why, "listener broken"),
         E::DrainStarted { open } => info!(target: TARGET, open, "draining"),
         E::DrainEnded { cut: 0 } => info!(target: TARGET, cut = 0, "drained"),
@@ -282,6 +288,14 @@ pub fn tell(event: ProcessEvent<'_>) {
             info!(target: TARGET, source, count, "trust roots loaded");
         }
     }
+}
+
+fn descriptors_few(connections: u32, wanted: u32) {
+    warn!(target: TARGET, connections, wanted, "fewer connections than `listen.connections`: the limit of open files is too low");
+}
+
+fn socket_unused(number: u16, name: &str) {
+    warn!(target: TARGET, number, name, "socket handed over that `listen.proxy` does not name; closed");
 }
 
 /// A caller came or went.

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use super::Error;
 use crate::config::raw::Raw;
-use crate::config::values::{AdminAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxySocket};
+use crate::config::values::{
+    AdminAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxyHanded, ProxySocket,
+};
 use crate::config::{Loaded, System, defaults, load, load_text};
 use crate::host;
+use crate::units::TenantId;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
@@ -75,6 +78,29 @@ pub fn find(named: Option<&Path>) -> Result<Source, Error> {
     Ok(found.map_or_else(|| Source::Text("built in", String::new()), Source::File))
 }
 
+/// How log lines shall look whatever the configuration says: the word given, else that of `$OUTRIGGER_LOG_FORMAT`.
+///
+/// # Errors
+/// If there is no such format.
+pub fn log_format(named: Option<&str>) -> Result<Option<LogFormat>, Error> {
+    let variable = std::env::var("OUTRIGGER_LOG_FORMAT").ok();
+    let by_variable = variable.as_deref().filter(|value| !value.is_empty());
+    let Some(word) = named.or(by_variable) else {
+        return Ok(None);
+    };
+    let format = LogFormat::from_word(word);
+    let unknown = || {
+        let words = LogFormat::WORDS.join("`, `");
+        let by = named.map_or("$OUTRIGGER_LOG_FORMAT", |_| "--log-format");
+        let word: String = word.chars().take(40).collect();
+        Error::Usage(format!(
+            "`{}` is no log format, as `{by}` says\nhint: there are `{words}`",
+            word.escape_debug()
+        ))
+    };
+    format.ok_or_else(unknown).map(Some)
+}
+
 /// Why that is no configuration.
 fn why_not(path: &Path) -> String {
     match (std::fs::metadata(path), std::fs::read_link(path)) {
@@ -87,6 +113,15 @@ fn why_not(path: &Path) -> String {
     }
 }
 
+/// A socket that agents call, as far as it says who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSocket {
+    /// As it is written, without options: `unix:/run/acme.sock`, `fd:proxy`.
+    pub name: String,
+    /// Whose it is, if everybody on it is one tenant.
+    pub tenant: Option<TenantId>,
+}
+
 /// The facts read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
@@ -94,6 +129,8 @@ pub struct Boot {
     pub proxy: Vec<SocketAddr>,
     /// And in the file system.
     pub sockets: Vec<ProxySocket>,
+    /// And on what the service manager has opened.
+    pub handed: Vec<ProxyHanded>,
     /// Metrics and probes.
     pub telemetry: Option<SocketAddr>,
     /// Where operators call; sockets with their whole path.
@@ -126,16 +163,18 @@ impl Boot {
     /// The facts of a configuration; a relative admin socket lies in `state`.
     pub fn of(raw: &Raw, state: &Path) -> Self {
         let listen = &raw.listen;
-        let (mut proxy, mut sockets) = (Vec::new(), Vec::new());
+        let (mut proxy, mut sockets, mut handed) = (Vec::new(), Vec::new(), Vec::new());
         for address in listen.proxy() {
             match address {
                 ProxyAddress::Tcp(address) => proxy.push(address.0),
                 ProxyAddress::Unix(socket) => sockets.push(socket),
+                ProxyAddress::Handed(socket) => handed.push(socket),
             }
         }
         Self {
             proxy,
             sockets,
+            handed,
             telemetry: match listen.telemetry() {
                 OrOff::Off => None,
                 OrOff::On(address) => Some(address.0),
@@ -169,10 +208,32 @@ impl Boot {
             Some(address) => Self {
                 proxy: vec![address],
                 sockets: Vec::new(),
+                handed: Vec::new(),
                 telemetry: None,
                 admin: Vec::new(),
                 ..self
             },
+        }
+    }
+
+    /// The sockets that agents call, also those of which only the service manager knows whether they are some.
+    pub fn known_sockets(&self) -> Vec<KnownSocket> {
+        let own = self.sockets.iter().map(|socket| KnownSocket {
+            name: format!("unix:{}", socket.path.display()),
+            tenant: socket.tenant.clone(),
+        });
+        let handed = self.handed.iter().map(|socket| KnownSocket {
+            name: socket.which.to_string(),
+            tenant: socket.tenant.clone(),
+        });
+        own.chain(handed).collect()
+    }
+
+    /// The same with another look of log lines, if one was asked for.
+    pub(super) fn formatted(self, wanted: Option<LogFormat>) -> Self {
+        Self {
+            log_format: wanted.unwrap_or(self.log_format),
+            ..self
         }
     }
 
@@ -181,7 +242,9 @@ impl Boot {
         [
             (
                 "listen.proxy",
-                self.proxy != newer.proxy || self.sockets != newer.sockets,
+                self.proxy != newer.proxy
+                    || self.sockets != newer.sockets
+                    || self.handed != newer.handed,
             ),
             ("listen.telemetry", self.telemetry != newer.telemetry),
             ("listen.admin", self.admin != newer.admin),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use super::Error;
 use super::reloads::Reloads;
 use super::sidecar::Sidecar;
+use crate::host::handed::VARIABLES;
 use crate::host::{Child, Exit, Launch, Signal, Signals, hardening};
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::{Credential, Snapshot};
@@ -62,6 +63,7 @@ pub fn child_environment(
     }
     let mut remove: Vec<String> = PROVIDER_KEYS
         .iter()
+        .chain(&VARIABLES)
         .map(|name| (*name).to_owned())
         .collect();
     let mut no_proxy = Vec::new();

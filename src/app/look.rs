@@ -23,7 +23,7 @@ pub fn problems(source: &Source) -> (Loaded, Vec<Problem>, Option<String>) {
     };
     let problems = match compile_whole(&loaded, &Overlay::default(), &world, 1, Boot::default()) {
         Ok(compiled) => {
-            let sockets = BootFacts::of(&loaded.raw, Path::new("")).sockets;
+            let sockets = BootFacts::of(&loaded.raw, Path::new("")).known_sockets();
             let proofs = proofs(compiled.snapshot(), &sockets);
             return (loaded, compiled.warnings, proofs);
         }

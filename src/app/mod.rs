@@ -5,6 +5,7 @@ mod boot;
 mod call;
 mod child;
 mod control;
+mod doors;
 mod error;
 mod explain;
 mod herald;
@@ -20,7 +21,7 @@ mod simulate;
 mod vital;
 mod who;
 
-pub use boot::{Boot, Source, find};
+pub use boot::{Boot, KnownSocket, Source, find, log_format};
 pub use call::{Answer, Door, admin_socket, call};
 pub use child::{Wrapped, child_environment, run_child};
 pub use control::control;

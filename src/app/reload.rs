@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::boot::{Boot, Source};
 use super::sidecar::Options;
-use crate::config::values::{OnOff, OrOff};
+use crate::config::values::{LogFormat, OnOff, OrOff};
 use crate::config::{self, Loaded, OutCode, Problem, Severity, render};
 use crate::host::{self, Watcher, files, mounts};
 use crate::meters::ReloadResult;
@@ -47,7 +47,7 @@ pub struct Reloader {
     world: World,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
-    private: Option<SocketAddr>,
+    given: Given,
     state: PathBuf,
     boot: Boot,
     known: Mutex<Known>,
@@ -87,6 +87,10 @@ impl Reloader {
         (loaded, began): (&Loaded, Wall),
     ) -> Self {
         let stats = files::Fingerprint::take(&loaded.watched);
+        let given = Given {
+            private: options.private,
+            log_format: options.log_format,
+        };
         // What changed while it was read is found by the first look.
         let told = !stats.is_older_than(began);
         Self {
@@ -95,8 +99,8 @@ impl Reloader {
             world,
             live,
             clock: options.clock,
-            private: options.private,
-            boot: lasting(loaded, &state, options.private),
+            boot: lasting(loaded, &state, given),
+            given,
             state,
             known: Mutex::new(Known {
                 running: loaded.fingerprint,
@@ -262,7 +266,7 @@ impl Reloader {
     fn publish(&self, compiled: Compiled, loaded: &Loaded) -> Outcome {
         let (now, wall) = (self.clock.boot(), self.clock.wall());
         let warnings = Warnings::of(&compiled, loaded);
-        let newer = lasting(loaded, &self.state, self.private);
+        let newer = lasting(loaded, &self.state, self.given);
         let restart = self.boot.changes(&newer);
         let snapshot = self.live.publish(compiled, restart.clone(), now, wall);
         self.world.registry.limit_labels(labels(loaded));
@@ -308,10 +312,19 @@ impl Known {
     }
 }
 
+/// What the command line decides, whatever the files say.
+#[derive(Clone, Copy)]
+struct Given {
+    private: Option<SocketAddr>,
+    log_format: Option<LogFormat>,
+}
+
 /// The facts that a restart would change: of a sidecar that serves one child, the command line decides some.
-fn lasting(loaded: &Loaded, state: &Path, private: Option<SocketAddr>) -> Boot {
-    let mut boot = Boot::of(&loaded.raw, state).private(private);
-    if private.is_some() {
+fn lasting(loaded: &Loaded, state: &Path, given: Given) -> Boot {
+    let mut boot = Boot::of(&loaded.raw, state)
+        .private(given.private)
+        .formatted(given.log_format);
+    if given.private.is_some() {
         boot.log_requests = OnOff::Off;
     }
     boot

@@ -11,14 +11,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::Error;
 use super::boot::{Boot, Source, state_directory};
+use super::doors::ProxyDoors;
 use super::level::LevelKeeper;
 use super::logging::Logging;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::vital::Vitals;
-use crate::config::values::{AdminAddress, OnOff, ProxySocket};
+use crate::config::values::{AdminAddress, LogFormat, OnOff};
 use crate::config::{Loaded, render};
-use crate::edge::{self, AdminCall, AdminDoor, Doorway, LocalDoor, Patience, Ready, Stage};
-use crate::host::{self, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening};
+use crate::edge::{self, AdminCall, AdminDoor, Doorway, Patience, Ready, Stage};
+use crate::host::{
+    self, HandedSockets, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening,
+};
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
 use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World};
@@ -36,6 +39,10 @@ pub struct Options {
     pub private: Option<SocketAddr>,
     /// The state directory, if named.
     pub state: Option<PathBuf>,
+    /// What the service manager has opened.
+    pub handed: HandedSockets,
+    /// How log lines look, whatever the configuration says.
+    pub log_format: Option<LogFormat>,
     /// What time it is; a test may bring its own.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from; a test may bring its own.
@@ -50,6 +57,8 @@ impl Options {
             overlay: Overlay::default(),
             private: None,
             state: None,
+            handed: HandedSockets::default(),
+            log_format: None,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
         }
@@ -105,7 +114,9 @@ impl Sidecar {
         let began = options.clock.wall();
         let loaded = options.source.load();
         let state = state_directory(options.state.as_deref());
-        let boot = Boot::of(&loaded.raw, &state).private(options.private);
+        let boot = Boot::of(&loaded.raw, &state)
+            .private(options.private)
+            .formatted(options.log_format);
         let world = World {
             accounts: Arc::new(Accounts::new(boot.buffers, connections(boot.connections))),
             registry: Arc::new(Registry::new(env!("CARGO_PKG_VERSION"), labels(&loaded))),
@@ -163,10 +174,11 @@ impl Prepared {
             warnings,
             boot,
             state,
-            options,
+            mut options,
             live,
             world,
         } = self;
+        let handed = std::mem::take(&mut options.handed);
         let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
         let registry = Arc::clone(&world.registry);
         tell_bounds(&world, &boot);
@@ -193,8 +205,8 @@ impl Prepared {
         );
         let (stage, _) = watch::channel(Stage::Open);
         let (end, ended) = Vitals::new();
-        let sockets: Vec<_> = boot.sockets.iter().map(|one| one.path.clone()).collect();
-        let proxy = listen(&boot, &doorway, &stage, &end)?;
+        let doors = ProxyDoors::open(&boot, handed)?;
+        let (proxy, sockets) = doors.listen(&doorway, &stage, &end);
         let ready = Arc::new(Ready::default());
         let telemetry = boot
             .telemetry
@@ -336,50 +348,7 @@ pub fn write_ready_file(path: &Path, lines: &[(&str, ListenAddress<'_>)]) -> Res
     files::write_whole(path, text.as_bytes()).map_err(Error::Host)
 }
 
-fn listen(
-    boot: &Boot,
-    doorway: &Arc<Doorway>,
-    stage: &watch::Sender<Stage>,
-    ended: &Vitals,
-) -> Result<Vec<SocketAddr>, Error> {
-    // All are bound before one accepts, so that a failure leaves nothing half open.
-    let listeners: Vec<_> = boot
-        .proxy
-        .iter()
-        .map(|address| bind(*address, IN_USE_PROXY))
-        .collect::<Result<_, _>>()?;
-    let locals: Vec<_> = boot.sockets.iter().map(local).collect::<Result<_, _>>()?;
-    for local in locals {
-        tell(ProcessEvent::ListenerBound {
-            role: "proxy",
-            address: ListenAddress::Unix(local.listener.path()),
-        });
-        let listens = edge::listen(local, Arc::clone(doorway), stage.subscribe());
-        spawn_vital("proxy-listener", listens, ended);
-    }
-    Ok(listeners
-        .into_iter()
-        .map(|listener| {
-            let address = listener.address();
-            tell(ProcessEvent::ListenerBound {
-                role: "proxy",
-                address: ListenAddress::Tcp(address),
-            });
-            let listens = edge::listen(listener, Arc::clone(doorway), stage.subscribe());
-            spawn_vital("proxy-listener", listens, ended);
-            address
-        })
-        .collect())
-}
-
-fn local(socket: &ProxySocket) -> Result<LocalDoor, host::Error> {
-    Ok(LocalDoor {
-        listener: UnixListener::bind(&socket.path, socket.mode)?,
-        tenant: socket.tenant.clone(),
-    })
-}
-
-fn spawn_vital(
+pub(super) fn spawn_vital(
     name: &'static str,
     task: impl Future<Output = ()> + Send + 'static,
     ended: &Vitals,
@@ -387,15 +356,13 @@ fn spawn_vital(
     host::spawn(name, ended.vital(name).watch(task));
 }
 
-const IN_USE_PROXY: &str =
-    "another process listens there, perhaps another sidecar; stop it or set `listen.proxy`";
 const IN_USE_TELEMETRY: &str = "another process listens there, perhaps another sidecar; stop it or set `listen.telemetry`, which may be `off`";
 
 const IN_USE_ADMIN: &str =
     "another process listens there, perhaps another sidecar; stop it or set `listen.admin`";
 
 /// Binds; an address that is taken is explained by the setting that names it.
-fn bind(address: SocketAddr, in_use: &'static str) -> Result<TcpListener, host::Error> {
+pub(super) fn bind(address: SocketAddr, in_use: &'static str) -> Result<TcpListener, host::Error> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => error.with_hint(in_use),
         _ => error,

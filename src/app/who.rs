@@ -2,10 +2,11 @@
 //! in a few lines. Must never take a key itself: its hash is what the configuration knows.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Error;
-use crate::config::values::{Proof, ProxySocket};
+use super::boot::KnownSocket;
+use crate::config::values::Proof;
 use crate::snapshot::{Claim, Entry, IdentityFault, KeyDigest, Presented, Snapshot};
 use crate::trip::Refusal;
 use crate::trip::identify::refusal;
@@ -30,7 +31,7 @@ pub struct Caller {
 /// If nothing listens there, or the answer depends on what was not said.
 pub fn who(
     snapshot: &Snapshot,
-    sockets: &[ProxySocket],
+    sockets: &[KnownSocket],
     caller: &Caller,
 ) -> Result<(String, Option<TenantId>), Error> {
     let entry = entry(snapshot, sockets, caller)?;
@@ -75,7 +76,7 @@ fn refused(out: &mut String, refusal: &Refusal) {
     let _ = writeln!(out, "why        {}", refusal.text);
 }
 
-fn entry(snapshot: &Snapshot, sockets: &[ProxySocket], caller: &Caller) -> Result<Entry, Error> {
+fn entry(snapshot: &Snapshot, sockets: &[KnownSocket], caller: &Caller) -> Result<Entry, Error> {
     let Some(path) = &caller.socket else {
         return match caller.uid {
             None => Ok(Entry::default()),
@@ -85,12 +86,15 @@ fn entry(snapshot: &Snapshot, sockets: &[ProxySocket], caller: &Caller) -> Resul
             )),
         };
     };
-    let Some(socket) = sockets.iter().find(|socket| socket.path == *path) else {
-        let names = sockets.iter().map(|socket| shown(&socket.path));
+    let name = match path.to_str().filter(|text| text.starts_with("fd:")) {
+        Some(handed) => handed.to_owned(),
+        None => format!("unix:{}", path.display()),
+    };
+    let Some(socket) = sockets.iter().find(|socket| socket.name == name) else {
+        let names = sockets.iter().map(|socket| format!("`{}`", socket.name));
         let names: Vec<_> = names.collect();
         return Err(Error::Usage(format!(
-            "`listen.proxy` has no socket {}\nhint: there are {}",
-            shown(path),
+            "`listen.proxy` has no socket `{name}`\nhint: there are {}",
             if names.is_empty() {
                 "none".to_owned()
             } else {
@@ -123,7 +127,7 @@ fn claim<'c>(snapshot: &Snapshot, caller: &'c Caller) -> Result<Claim<'c>, Error
 const FEW: usize = 16;
 
 /// What proves whom, where a connection can prove it; keys are only counted elsewhere.
-pub(super) fn proofs(snapshot: &Snapshot, sockets: &[ProxySocket]) -> Option<String> {
+pub(super) fn proofs(snapshot: &Snapshot, sockets: &[KnownSocket]) -> Option<String> {
     let by_connection = [Proof::Listener, Proof::Uid];
     let accepts = snapshot.accepts();
     let header = snapshot.tenant_header();
@@ -133,7 +137,7 @@ pub(super) fn proofs(snapshot: &Snapshot, sockets: &[ProxySocket]) -> Option<Str
     let mut lines: Vec<String> = Vec::new();
     for socket in sockets {
         if let Some(tenant) = &socket.tenant {
-            lines.push(format!("whoever opens {} is {tenant}", shown(&socket.path)));
+            lines.push(format!("whoever opens `{}` is {tenant}", socket.name));
         }
     }
     let mut users: Vec<_> = snapshot.users().collect();
@@ -172,10 +176,6 @@ pub(super) fn proofs(snapshot: &Snapshot, sockets: &[ProxySocket]) -> Option<Str
         let _ = write!(text, "\n           {line}");
     }
     Some(text)
-}
-
-fn shown(path: &Path) -> String {
-    format!("`unix:{}`", path.display())
 }
 
 fn words(proofs: &[Proof]) -> String {

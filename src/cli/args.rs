@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::duration;
 use crate::config::money::BudgetName;
-use crate::config::values::LogLevel;
+use crate::config::values::{LogFormat, LogLevel};
 use crate::simulator::Script;
 use crate::units::{AmountFault, NanoUsd, TenantId};
 
@@ -57,6 +57,14 @@ pub(super) struct Config {
     pub(super) config: Option<PathBuf>,
 }
 
+/// How the log looks, shared by the verbs that write one.
+#[derive(Args, Clone, Debug)]
+pub(super) struct LogArgs {
+    /// How log lines look [default: $`OUTRIGGER_LOG_FORMAT`, `log.format` of the configuration]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(LogFormat::WORDS))]
+    pub(super) log_format: Option<String>,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -67,6 +75,8 @@ pub(super) struct Serve {
     /// Write the addresses to this file once all listeners answer
     #[arg(long, value_name = "FILE")]
     pub(super) ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
     /// Send everything to the built-in simulated model upstream
     #[arg(long)]
     pub(super) simulate: bool,
@@ -88,6 +98,8 @@ pub(super) struct Run {
     /// Write request lines to standard error too
     #[arg(long)]
     pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
     /// The agent and its arguments
     #[arg(
         trailing_var_arg = true,
@@ -127,7 +139,7 @@ pub(super) struct Explain {
     /// The tenant that asks
     #[arg(long, short, value_name = "TENANT", conflicts_with = "topic")]
     pub(super) tenant: Option<String>,
-    /// Or who calls, to be identified: the unix socket it connects to [default: a port]
+    /// Or who calls, to be identified: the unix socket it connects to, or `fd:NAME` [default: a port]
     #[arg(long, value_name = "PATH", conflicts_with_all = ["topic", "tenant"])]
     pub(super) socket: Option<PathBuf>,
     /// The number of the user it runs as

@@ -30,7 +30,7 @@ pub(super) fn explain(explain: &args::Explain) -> Result<ExitCode, Error> {
             .map_err(|why| Error::Usage(format!("`{tenant}`: {why}")))?,
         (None, caller) => {
             let caller = caller.clone().unwrap_or_default();
-            let (text, tenant) = app::who(&snapshot, &prepared.boot().sockets, &caller)?;
+            let (text, tenant) = app::who(&snapshot, &prepared.boot().known_sockets(), &caller)?;
             say(&text);
             let asks = body.is_some() || explain.model.is_some() || explain.path.is_some();
             match tenant {

@@ -10,10 +10,10 @@ use super::args::{self, CheckFormat, KeysVerb};
 use super::providers::{is_set, missing_keys, run_defaults};
 use crate::app::{
     self, Error, Logging, Options, Sidecar, Source, Verbosity, child_environment, control, find,
-    run_child, simulator, simulator_rules,
+    log_format, run_child, simulator, simulator_rules,
 };
 use crate::config::{Severity, render};
-use crate::host::{Signal, Signals, hardening, tasks};
+use crate::host::{HandedSockets, Signal, Signals, hardening, tasks};
 use crate::process::{ListenAddress, ProcessEvent, tell, watch_panics};
 use crate::simulator::{Credentials, Rules, Script, Simulator};
 use crate::snapshot::{Overlay, digest};
@@ -33,8 +33,12 @@ pub(super) fn complain(text: &str) {
 
 pub(super) fn serve(serve: args::Serve) -> Result<ExitCode, Error> {
     watch_panics();
+    // Before anything is opened that could get their numbers.
+    let handed = HandedSockets::of_environment()?;
     let mut options = Options::new(find(serve.config.config.as_deref())?);
     options.state = serve.state;
+    options.handed = handed;
+    options.log_format = log_format(serve.log.log_format.as_deref())?;
     let runtime = tasks::runtime(tasks::default_workers())?;
     if serve.simulate {
         let at =
@@ -77,6 +81,8 @@ fn any_port() -> SocketAddr {
 
 pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
     watch_panics();
+    // Meant for this process, which listens on a port of its own, and not for the agent.
+    drop(HandedSockets::of_environment()?);
     let mut hint = None;
     let source = match find(run.config.config.as_deref())? {
         Source::Text(..) => {
@@ -89,6 +95,7 @@ pub(super) fn run(run: args::Run) -> Result<ExitCode, Error> {
     let tenant = session_tenant(&source, run.tenant.as_deref())?;
     let mut options = Options::new(source);
     options.private = Some(any_port());
+    options.log_format = log_format(run.log.log_format.as_deref())?;
     options.overlay = Overlay {
         session: Some((tenant.clone(), digest(key.expose().as_bytes()))),
         simulator: None,

@@ -266,7 +266,9 @@ impl Kind {
     /// What it takes, as in "expected …".
     pub fn takes(self) -> &'static str {
         match self {
-            Self::Addresses => "an address, a unix socket, or a list of them",
+            Self::Addresses => {
+                "an address, a unix socket, one that is handed over, or a list of them"
+            }
             Self::AddressOrOff => "an address or `off`",
             Self::AdminAddresses => {
                 "`unix:` and a path or a loopback address, a list of them, or `off`"

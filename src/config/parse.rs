@@ -1,16 +1,15 @@
-//! Texts to values: durations, sizes, rates, addresses, URLs and names.
+//! Texts to values: durations, sizes, rates, names, and in a room of their own addresses and URLs.
 //! Pure. Must never quote the text in an error: it may have been filled in from a secret.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+mod addresses;
+
 use std::time::Duration;
 
-use super::defaults;
 use super::problem::OutCode;
-use super::values::{
-    AdminAddress, CallerId, Glob, HostName, KeyHash, ListenAddress, Pem, Per, PolicyName,
-    ProxyAddress, ProxySocket, Rate, Region, Scheme, TenantHeader, UpstreamUrl, WebOrigin,
-};
+use super::values::{Glob, KeyHash, Pem, Per, PolicyName, Rate, Region, TenantHeader};
 use crate::units::UpstreamName;
+
+pub(super) use addresses::{address, admin_address, caller, host, origin, proxy, url};
 
 /// Why a text is not a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,59 +41,6 @@ const SIZE: Flaw = flaw(
 const RATE: Flaw = flaw(
     "a rate",
     "write an amount per `s`, `min` or `h`: `50/s`, `200k/min`, `1M/h`, `50/s burst 100`",
-);
-const ADDRESS: Flaw = flaw(
-    "an IP address and a port",
-    "write for example `127.0.0.1:8470` or `[::1]:8470`",
-);
-const PROXY: Flaw = flaw(
-    "an IP address and a port, or `unix:` and an absolute path",
-    "write for example `127.0.0.1:8470`, `[::1]:8470` or `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
-);
-const PROXY_PORT: Flaw = flaw(
-    "an address and nothing behind it",
-    "a port proves nothing about who calls: only a unix socket has a mode and a tenant",
-);
-const PROXY_ABSTRACT: Flaw = flaw(
-    "a path in the file system",
-    "whoever runs on the machine can open an abstract socket: it has no permissions",
-);
-const PROXY_OPTION: Flaw = flaw(
-    "no options but `mode` and `tenant`, each once",
-    "write for example `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
-);
-const PROXY_MODE: Flaw = flaw(
-    "a mode that lets the owner in and has no other bits than read and write",
-    "write for example `mode=0660`; a group or others that may not write cannot connect",
-);
-const SOCKET: Flaw = flaw(
-    "`unix:` and a path, or a loopback address and a port",
-    "write for example `unix:admin.sock`, `127.0.0.1:8472`, or `off`",
-);
-const CALLER: Flaw = flaw(
-    "`uid:` or `gid:` and a number",
-    "write for example `uid:1000`; `id -u NAME` prints a user's number",
-);
-const URL: Flaw = flaw(
-    "an `http` or `https` URL",
-    "write for example `https://api.openai.com`",
-);
-const URL_USER: Flaw = flaw("a URL without a user", "put the credential into `key`");
-const URL_QUERY: Flaw = flaw(
-    "a URL without query and fragment",
-    "end it after the base path",
-);
-const URL_PATH: Flaw = flaw(
-    "a URL with a plain base path",
-    "leave out empty, `.` and `..` segments, `%` escapes and spaces",
-);
-const HOST: Flaw = flaw(
-    "a host name or IP literal",
-    "write it without scheme, port and path; names outside ASCII in their `xn--` form",
-);
-const ORIGIN: Flaw = flaw(
-    "a browser origin",
-    "write scheme, host and port only: `https://app.example.com`",
 );
 const PEM: Flaw = flaw(
     "certificates as PEM",
@@ -241,196 +187,6 @@ fn leading_number(text: &str) -> Option<(u64, &str)> {
     Some((digits.replace('_', "").parse().ok()?, rest.trim_start()))
 }
 
-/// `127.0.0.1:8470`, `[::1]:8470`.
-pub(super) fn address(text: &str) -> Result<ListenAddress, Flaw> {
-    text.parse::<SocketAddr>()
-        .map(ListenAddress)
-        .map_err(|_| ADDRESS)
-}
-
-/// `127.0.0.1:8470`, `unix:/run/outrigger/proxy.sock?mode=0660&tenant=acme`.
-pub(super) fn proxy(text: &str) -> Result<ProxyAddress, Flaw> {
-    let Some(rest) = text.strip_prefix("unix:") else {
-        let fault = if text.contains('?') {
-            PROXY_PORT
-        } else {
-            PROXY
-        };
-        return address(text).map(ProxyAddress::Tcp).map_err(|_| fault);
-    };
-    let (path, options) = rest
-        .split_once('?')
-        .map_or((rest, None), |(path, rest)| (path, Some(rest)));
-    if path.starts_with('@') {
-        return Err(PROXY_ABSTRACT);
-    }
-    if !path.starts_with('/') || !is_socket_path(path) {
-        return Err(PROXY);
-    }
-    let (mut mode, mut tenant) = (None, None);
-    for option in options.into_iter().flat_map(|options| options.split('&')) {
-        match option.split_once('=') {
-            Some(("mode", digits)) if mode.is_none() => mode = Some(socket_mode(digits)?),
-            Some(("tenant", id)) if tenant.is_none() => {
-                tenant = Some(id.parse().map_err(|_| PROXY_OPTION)?);
-            }
-            Some(_) | None => return Err(PROXY_OPTION),
-        }
-    }
-    Ok(ProxyAddress::Unix(ProxySocket {
-        path: path.into(),
-        mode: mode.unwrap_or(defaults::SOCKET_MODE),
-        tenant,
-    }))
-}
-
-/// `0660`: who may not write cannot connect (unix(7)), and nothing else of a mode means anything.
-fn socket_mode(digits: &str) -> Result<u32, Flaw> {
-    let octal =
-        (3..=4).contains(&digits.len()) && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
-    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| octal);
-    mode.filter(|mode| mode & 0o600 == 0o600 && mode & !0o666 == 0)
-        .ok_or(PROXY_MODE)
-}
-
-/// The kernel takes 107 bytes of path (unix(7)).
-fn is_socket_path(path: &str) -> bool {
-    let plain = (1..=107).contains(&path.len()) && path.bytes().all(|byte| byte.is_ascii_graphic());
-    plain && !path.ends_with('/')
-}
-
-/// `unix:admin.sock` or `127.0.0.1:8472`. The state directory is still put before a path.
-/// An address that others can reach is none: the token would cross the network in the clear.
-pub(super) fn admin_address(text: &str) -> Result<AdminAddress, Flaw> {
-    let Some(path) = text.strip_prefix("unix:") else {
-        let address: SocketAddr = text.parse().map_err(|_| SOCKET)?;
-        let loopback = address.ip().is_loopback();
-        return loopback.then_some(AdminAddress::Tcp(address)).ok_or(SOCKET);
-    };
-    if is_socket_path(path) {
-        Ok(AdminAddress::Unix(path.into()))
-    } else {
-        Err(SOCKET)
-    }
-}
-
-/// `uid:1000`, `gid:1000`.
-pub(super) fn caller(text: &str) -> Result<CallerId, Flaw> {
-    let (kind, number) = text.split_once(':').ok_or(CALLER)?;
-    let number = number.parse().map_err(|_| CALLER)?;
-    match kind {
-        "uid" => Ok(CallerId::User(number)),
-        "gid" => Ok(CallerId::Group(number)),
-        _ => Err(CALLER),
-    }
-}
-
-/// `https://host[:port][/base/path]` (RFC 3986 §3), nothing more: see [`UpstreamUrl`].
-pub(super) fn url(text: &str) -> Result<UpstreamUrl, Flaw> {
-    let (scheme, rest) = text.split_once("://").ok_or(URL)?;
-    let scheme = Scheme::from_word(&scheme.to_ascii_lowercase()).ok_or(URL)?;
-    if rest.contains(['?', '#']) {
-        return Err(URL_QUERY);
-    }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if authority.contains('@') {
-        return Err(URL_USER);
-    }
-    let (host, port) = authority_parts(authority).ok_or(URL)?;
-    let default = match scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    };
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let plain = |segment: &str| {
-        !matches!(segment, "" | "." | "..")
-            && segment
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !b"%\\\"<>^`{|}".contains(&byte))
-    };
-    if !path.split('/').skip(1).all(plain) {
-        return Err(URL_PATH);
-    }
-    Ok(UpstreamUrl::new(
-        scheme,
-        host,
-        port.unwrap_or(default),
-        path.to_owned(),
-    ))
-}
-
-/// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn authority_parts(text: &str) -> Option<(HostName, Option<u16>)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (literal, after) = rest.split_once(']')?;
-            literal.parse::<Ipv6Addr>().ok()?;
-            (
-                literal,
-                if after.is_empty() {
-                    None
-                } else {
-                    Some(after.strip_prefix(':')?)
-                },
-            )
-        }
-        None => text
-            .split_once(':')
-            .map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    let port = match port {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(digits.parse().ok().filter(|&port| port > 0)?)
-        }
-        Some(_) => return None,
-        None => None,
-    };
-    Some((self::host(host).ok()?, port))
-}
-
-/// A DNS name of letters, digits, `-` and `_` (RFC 1123 §2.1, and what container networks use), or an IP literal.
-pub(super) fn host(text: &str) -> Result<HostName, Flaw> {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let numeric_end = text
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    // A name that ends in a number is an IPv4 address or nothing (URL Standard §3.5): `127.1` must not become a name.
-    let good = if text.contains(':') {
-        text.parse::<Ipv6Addr>().is_ok()
-    } else if numeric_end {
-        text.parse::<Ipv4Addr>().is_ok()
-    } else {
-        text.len() <= 253 && text.split('.').all(label)
-    };
-    if good {
-        Ok(HostName::new(&text.to_ascii_lowercase()))
-    } else {
-        Err(HOST)
-    }
-}
-
-/// `https://app.example.com[:port]`, or the `null` that sandboxed pages send is not taken (RFC 6454 §6.1).
-pub(super) fn origin(text: &str) -> Result<WebOrigin, Flaw> {
-    let (scheme, rest) = text.split_once("://").ok_or(ORIGIN)?;
-    let letters = !scheme.is_empty()
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if letters && authority_parts(rest).is_some() {
-        Ok(WebOrigin::new(&text.to_ascii_lowercase()))
-    } else {
-        Err(ORIGIN)
-    }
-}
-
 /// `x-[a-z0-9-]+`, written in any case (RFC 9110 §5.1); not one that carries a credential or steers a request.
 pub(super) fn tenant_header(text: &str) -> Result<TenantHeader, Flaw> {
     const TAKEN: [&str; 8] = [
@@ -456,7 +212,7 @@ pub(super) fn tenant_header(text: &str) -> Result<TenantHeader, Flaw> {
     }
 }
 
-/// `[a-z0-9-]{1,64}`.
+/// One certificate at least, by its first line; what is in it is for whoever uses it.
 pub(super) fn pem(text: &str) -> Result<Pem, Flaw> {
     if text.contains("-----BEGIN CERTIFICATE-----") {
         Ok(Pem::new(text))
@@ -465,6 +221,7 @@ pub(super) fn pem(text: &str) -> Result<Pem, Flaw> {
     }
 }
 
+/// `[a-z0-9-]{1,64}`.
 pub(super) fn region(text: &str) -> Result<Region, Flaw> {
     let good = (1..=64).contains(&text.len())
         && text

@@ -257,7 +257,7 @@ url = "http://[::1]"
     let raw = good(text);
     let proxy = raw.listen.proxy();
     let sockets = proxy.iter().filter_map(|at| match at {
-        ProxyAddress::Tcp(_) => None,
+        ProxyAddress::Tcp(_) | ProxyAddress::Handed(_) => None,
         ProxyAddress::Unix(socket) => {
             Some((socket.mode, socket.tenant.as_ref().map(TenantId::as_str)))
         }

@@ -253,6 +253,35 @@ pub enum ProxyAddress {
     Tcp(ListenAddress),
     /// A socket in the file system.
     Unix(ProxySocket),
+    /// Whatever the service manager has opened.
+    Handed(ProxyHanded),
+}
+
+/// `fd:` and a socket that the service manager hands over (`sd_listen_fds(3)`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyHanded {
+    /// Which.
+    pub which: Handed,
+    /// Whose it is, if everybody on it is one tenant: for unix sockets only.
+    pub tenant: Option<TenantId>,
+}
+
+/// How a socket that is handed over is told from others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Handed {
+    /// By the name of its unit, or what `FileDescriptorName=` says; several may share one.
+    Name(Box<str>),
+    /// By the number of its descriptor, from 3 on.
+    Number(u16),
+}
+
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "fd:{name}"),
+            Self::Number(number) => write!(f, "fd:{number}"),
+        }
+    }
 }
 
 /// `unix:` and an absolute path, with what holds for whoever can open it.

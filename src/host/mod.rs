@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod error;
 pub mod files;
+pub mod handed;
 pub mod hardening;
 pub mod ids;
 pub mod memory;
@@ -23,6 +24,7 @@ mod tests;
 pub use child::{Child, Exit, Launch};
 pub use clock::SystemClock;
 pub use error::Error;
+pub use handed::{HandedListener, HandedSockets};
 pub use ids::SystemIds;
 pub use net::{
     Accepted, ConnectError, Peer, TcpListener, TcpStream, UNKNOWN_USER, UnixListener, UnixStream,

@@ -35,6 +35,8 @@ mod isolation;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod panic;

@@ -55,6 +55,7 @@ fn bare(mut command: Command, home: &Path) -> Command {
         "ANTHROPIC_API_KEY",
         "NO_PROXY",
         "no_proxy",
+        "OUTRIGGER_LOG_FORMAT",
         "RUST_BACKTRACE",
     ] {
         command.env_remove(name);

@@ -1,6 +1,8 @@
 //! The sidecar as a service of systemd: what it tells the manager, and when; and the unit file that is shipped.
 //! Must never need a manager that runs: the test is the manager.
 
+mod handed;
+
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
@@ -148,6 +150,35 @@ fn systemd_understands_the_unit() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         assert!(!said.contains("outrigger.service:"), "{said}");
+    }
+}
+
+/// The unit of the sockets beside that of the service, as it is installed; and the name in it is that of the example.
+#[test]
+fn systemd_understands_the_unit_of_the_sockets() {
+    let (place, service) = unit();
+    let text = include_str!("../../packaging/systemd/outrigger.socket");
+    let unit = place.path().join("outrigger.socket");
+    std::fs::write(&unit, text).expect("a file");
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("FileDescriptorName="));
+    assert!(text.contains(&format!("listen.proxy = \"fd:{}\"", name.expect("a name"))));
+    let default = outrigger::config::defaults::PROXY.0;
+    assert!(
+        text.contains(&format!("\nListenStream={default}\n")),
+        "where agents are told to call"
+    );
+    let args = [
+        "verify",
+        "--man=no",
+        "--recursive-errors=no",
+        service.to_str().expect("text"),
+    ];
+    if let Some(output) = analyze(&args, &unit) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(!said.contains("outrigger.socket:"), "{said}");
     }
 }
 

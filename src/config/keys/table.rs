@@ -172,8 +172,8 @@ const LISTEN: &[Key] = &[
         Kind::Addresses,
         is(Value::Address(d::PROXY)),
         "",
-        "where agents call: an address, a unix socket, or a list of them",
-        "Agents set their base URL to it. Port 0 takes any free port. A port proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials. `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme` is a socket; its mode is 0600 unless said, and with `tenant` whoever can open it is that tenant (`listener` of `identity.accept`).",
+        "where agents call: an address, a unix socket, one that is handed over, or a list of them",
+        "Agents set their base URL to it. Port 0 takes any free port. A port proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials. `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme` is a socket; its mode is 0600 unless said, and with `tenant` whoever can open it is that tenant (`listener` of `identity.accept`). `fd:proxy` is what the service manager has opened under that name, or `fd:3` by number (`sd_listen_fds`); it may have a `tenant` if it is a unix socket.",
     ),
     key(
         "listen.telemetry",

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::addresses::*;
 use super::*;
+use crate::config::values::{AdminAddress, CallerId, ProxyAddress};
 
 #[test]
 fn durations() {
@@ -297,5 +299,41 @@ proptest! {
             prop_assert!(!url.host().as_str().is_empty() && url.port() > 0);
             prop_assert!(url.path().is_empty() || url.path().starts_with('/') && !url.path().ends_with('/'));
         }
+    }
+}
+
+#[test]
+fn a_socket_that_is_handed_over_has_a_name_or_a_number_and_no_mode() {
+    let handed = |text: &str| match proxy(text) {
+        Ok(ProxyAddress::Handed(one)) => Ok((one.which.to_string(), one.tenant)),
+        Ok(other) => panic!("{other:?}"),
+        Err(flaw) => Err(flaw),
+    };
+    let acme = "acme".parse().ok();
+    for (text, which, tenant) in [
+        ("fd:proxy", "fd:proxy", None),
+        ("fd:outrigger.socket", "fd:outrigger.socket", None),
+        ("fd:3", "fd:3", None),
+        ("fd:acme?tenant=acme", "fd:acme", acme),
+    ] {
+        assert_eq!(handed(text), Ok((which.to_owned(), tenant)), "{text}");
+    }
+    for text in [
+        "fd:",
+        "fd:2",
+        "fd:70000",
+        "fd:a:b",
+        "fd:a b",
+        "fd:?tenant=acme",
+    ] {
+        assert_eq!(handed(text), Err(PROXY_HANDED), "{text}");
+    }
+    for text in [
+        "fd:a?mode=0600",
+        "fd:a?tenant=",
+        "fd:a?tenant=a&tenant=a",
+        "fd:a?",
+    ] {
+        assert_eq!(handed(text), Err(HANDED_OPTION), "{text}");
     }
 }

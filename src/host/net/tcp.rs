@@ -1,6 +1,8 @@
 //! Listening on TCP. Must never take the peer's address for a proof of anything.
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -45,6 +47,19 @@ impl TcpListener {
         socket.bind(address).map_err(failed)?;
         let inner = socket.listen(BACKLOG).map_err(failed)?;
         let address = inner.local_addr().map_err(failed)?;
+        Ok(Self {
+            inner,
+            address,
+            patience: Patience::default(),
+        })
+    }
+
+    /// Listens on a socket that listens already. Must run inside a runtime.
+    pub(in crate::host) fn handed(socket: OwnedFd) -> io::Result<Self> {
+        let socket = std::net::TcpListener::from(socket);
+        socket.set_nonblocking(true)?;
+        let inner = tokio::net::TcpListener::from_std(socket)?;
+        let address = inner.local_addr()?;
         Ok(Self {
             inner,
             address,

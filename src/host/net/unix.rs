@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ use crate::host::Error;
 pub struct UnixListener {
     inner: tokio::net::UnixListener,
     path: PathBuf,
-    /// Device and inode of the file made here: at the end, somebody else's under the same name stays.
-    file: (u64, u64),
+    /// Device and inode of the file made here, if it was: at the end, somebody else's under the same name stays.
+    file: Option<(u64, u64)>,
     patience: Patience,
     /// What stands for a user that has no number here.
     overflow: u32,
@@ -66,7 +66,7 @@ impl UnixListener {
                 .with_hint("the file system gave the socket to others; put it on another one"));
         }
         let inner = socket.listen(BACKLOG).map_err(failed)?;
-        let file = (metadata.dev(), metadata.ino());
+        let file = Some((metadata.dev(), metadata.ino()));
         // From here on a failure takes the file away again.
         let listener = Self {
             inner,
@@ -82,6 +82,19 @@ impl UnixListener {
                 .map_err(|errno| failed(errno.into()))?;
         }
         Ok(listener)
+    }
+
+    /// Listens on a socket that listens already, at a path that is somebody else's. Must run inside a runtime.
+    pub(in crate::host) fn handed(socket: OwnedFd, path: PathBuf) -> io::Result<Self> {
+        let socket = std::os::unix::net::UnixListener::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            inner: tokio::net::UnixListener::from_std(socket)?,
+            path,
+            file: None,
+            patience: Patience::default(),
+            overflow: overflow_user(),
+        })
     }
 
     /// Where it listens.
@@ -131,7 +144,7 @@ impl UnixListener {
 impl Drop for UnixListener {
     fn drop(&mut self) {
         let still_ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.file);
+            .is_ok_and(|metadata| self.file == Some((metadata.dev(), metadata.ino())));
         if still_ours {
             let _ = fs::remove_file(&self.path);
         }

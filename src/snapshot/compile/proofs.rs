@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use http::HeaderName;
 
 use super::{Bench, Overlay};
-use crate::config::values::{Proof, ProxyAddress, ProxySocket};
+use crate::config::values::{Proof, ProxyAddress};
 use crate::config::{OutCode, Problem, Raw, Site, Sited, defaults, raw};
 use crate::host::UNKNOWN_USER;
 use crate::snapshot::KeyDigest;
@@ -24,7 +24,7 @@ pub(super) fn accepted(raw: &Raw, overlay: &Overlay) -> Vec<Proof> {
     let has = [
         (
             Proof::Listener,
-            sockets(raw).any(|(_, socket)| socket.tenant.is_some()),
+            sockets(raw).any(|(_, _, tenant)| tenant.is_some()),
         ),
         (
             Proof::Uid,
@@ -56,12 +56,21 @@ pub(super) fn tenant_header(raw: &Raw, overlay: &Overlay) -> Option<HeaderName> 
     HeaderName::from_bytes(header.value.as_str().as_bytes()).ok()
 }
 
-/// The unix sockets that agents call.
-fn sockets(raw: &Raw) -> impl Iterator<Item = (Site, &ProxySocket)> {
+/// A socket that agents call: its place, what it is called, and whose it is.
+type Socket<'r> = (Site, String, Option<&'r TenantId>);
+
+/// The unix sockets that agents call, and those that may be some.
+fn sockets(raw: &Raw) -> impl Iterator<Item = Socket<'_>> {
     let all = raw.listen.proxy.iter().flat_map(|list| &list.value);
     all.filter_map(|at| match &at.value {
         ProxyAddress::Tcp(_) => None,
-        ProxyAddress::Unix(socket) => Some((at.site, socket)),
+        ProxyAddress::Unix(socket) => {
+            let name = socket.path.display().to_string();
+            Some((at.site, name, socket.tenant.as_ref()))
+        }
+        ProxyAddress::Handed(socket) => {
+            Some((at.site, socket.which.to_string(), socket.tenant.as_ref()))
+        }
     })
 }
 
@@ -99,13 +108,13 @@ impl Bench<'_> {
     /// What is wrong with the sockets, and with proofs that are there and not asked for.
     pub(super) fn check_sockets(&mut self, raw: &Raw, accept: &[Proof]) {
         let mut seen: HashMap<_, Site> = HashMap::new();
-        for (site, socket) in sockets(raw) {
-            if let Some(first) = seen.insert(socket.path.as_path(), site) {
-                let message = format!("`{}` stands twice in `listen.proxy`", socket.path.display());
+        for (site, name, tenant) in sockets(raw) {
+            let message = format!("`{name}` stands twice in `listen.proxy`");
+            if let Some(first) = seen.insert(name, site) {
                 let problem = Problem::error(OutCode::Conflict, site, message);
                 self.problem(problem.also(first, "first written here"));
             }
-            let Some(tenant) = &socket.tenant else {
+            let Some(tenant) = tenant else {
                 continue;
             };
             if raw.tenants.iter().all(|one| one.id.value != *tenant) {
@@ -197,24 +206,23 @@ impl Bench<'_> {
     fn check_exposure(&mut self, raw: &Raw, identity: Option<Site>) {
         let listeners = raw.listen.proxy.iter().flat_map(|list| &list.value);
         for listener in listeners {
-            let ProxyAddress::Tcp(address) = &listener.value else {
-                continue;
+            let what = match &listener.value {
+                ProxyAddress::Tcp(address) if !is_loopback(address.0.ip()) => {
+                    format!("`{}` can be reached by others", address.0)
+                }
+                // What it will be is not known here, and may change without a word of this configuration.
+                ProxyAddress::Handed(socket) => {
+                    format!("`{}` may be reached by others", socket.which)
+                }
+                ProxyAddress::Tcp(_) | ProxyAddress::Unix(_) => continue,
             };
-            if !is_loopback(address.0.ip()) {
-                let problem = Problem::error(
-                    OutCode::ListenerExposed,
-                    listener.site,
-                    format!(
-                        "`{}` can be reached by others, and no credential is asked for",
-                        address.0
-                    ),
-                )
+            let message = format!("{what}, and no credential is asked for");
+            let problem = Problem::error(OutCode::ListenerExposed, listener.site, message)
                 .hint("listen on `127.0.0.1`, or set `identity.accept = [\"key\"]`");
-                self.problem(match identity {
-                    Some(site) => problem.also(site, "anybody is the fixed tenant"),
-                    None => problem,
-                });
-            }
+            self.problem(match identity {
+                Some(site) => problem.also(site, "anybody is the fixed tenant"),
+                None => problem,
+            });
         }
     }
 }
@@ -223,7 +231,7 @@ impl Bench<'_> {
 fn unprovable(raw: &Raw, accept: &[Proof]) -> Option<(&'static str, &'static str)> {
     let has_keys = raw.tenants.iter().any(|tenant| tenant.keys.is_some());
     let has_uids = raw.tenants.iter().any(|tenant| tenant.uids.is_some());
-    let has_sockets = sockets(raw).any(|(_, socket)| socket.tenant.is_some());
+    let has_sockets = sockets(raw).any(|(_, _, tenant)| tenant.is_some());
     let any = accept.iter().any(|proof| match proof {
         Proof::Listener => has_sockets,
         Proof::Uid => has_uids,
