@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    BudgetScope, Credentials, HoldFor, HttpVersion, KeyHeader, ListenAddress, LogFormat, LogLevel,
-    OnMismatch, OnOff, OnRevoke, OrOff, Per, Permission, Proof, ProviderRetention, Rate, Stamp,
-    StreamUsage, Trust, UnknownModel,
+    BudgetScope, Credentials, HoldFor, HttpVersion, JournalMode, KeyHeader, ListenAddress,
+    LogFormat, LogLevel, OnJournalFailure, OnMismatch, OnOff, OnRevoke, OrOff, Per, Permission,
+    Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust, UnknownModel,
 };
 use crate::units::Dialect;
 
@@ -111,6 +111,18 @@ pub const BUDGET_MONTH_DAY: u32 = 1;
 pub const BUDGET_SCOPE: BudgetScope = BudgetScope::Tenant;
 /// `policies.*.models.uncapped_output_tokens`.
 pub const UNCAPPED_OUTPUT: u64 = 16_384;
+/// `journal.mode`, where the section is written.
+pub const JOURNAL_MODE: JournalMode = JournalMode::Batch;
+/// `journal.on_failure`.
+pub const ON_JOURNAL_FAILURE: OnJournalFailure = OnJournalFailure::Refuse;
+/// `journal.keep`.
+pub const JOURNAL_KEEP: Duration = Duration::from_hours(90 * 24);
+/// The same as a setting.
+pub const JOURNAL_KEEP_OR_OFF: OrOff<Duration> = OrOff::On(JOURNAL_KEEP);
+/// `journal.size`.
+pub const JOURNAL_SIZE: u64 = 10 * 1024 * MIB;
+/// `journal.payload`.
+pub const JOURNAL_PAYLOAD: u64 = 3 * KIB;
 /// `policies.*.hold`.
 pub const HOLD: HoldFor = HoldFor::Auto;
 /// `memory.buffers`: one part in so many of the memory that the process may use, but at least and at most so much.

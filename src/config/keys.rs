@@ -119,6 +119,8 @@ pub enum Grammar {
     Note,
     /// A browser origin.
     Origin,
+    /// An absolute path.
+    Path,
     /// Certificates.
     Pem,
     /// A policy's name.

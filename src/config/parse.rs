@@ -6,7 +6,9 @@ mod addresses;
 use std::time::Duration;
 
 use super::problem::OutCode;
-use super::values::{Glob, KeyHash, Pem, Per, PolicyName, Rate, Region, TenantHeader};
+use super::values::{
+    AbsolutePath, Glob, KeyHash, Pem, Per, PolicyName, Rate, Region, TenantHeader,
+};
 use crate::units::UpstreamName;
 
 pub(super) use addresses::{address, admin_address, caller, host, origin, proxy, url};
@@ -295,6 +297,13 @@ const fn hex(digit: u8) -> Option<u8> {
 
 fn visible(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// `/var/lib/x`.
+pub(super) fn absolute_path(text: &str) -> Result<AbsolutePath, Flaw> {
+    const PATH: Flaw = flaw("an absolute path", "begin it with `/`");
+    let good = text.starts_with('/') && !text.contains('\0');
+    good.then(|| AbsolutePath::new(text)).ok_or(PATH)
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use super::money::{BudgetName, BudgetWindow, ZoneName};
 pub use super::prices::{FactorTable, ModelPrices, PriceProvider, PriceTable, Prices};
 use super::site::{Site, Sited};
 use super::values::{
-    AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName, HttpVersion,
-    KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel, OnMismatch, OnOff, OnRevoke, OrOff,
-    Pem, Permission, PolicyName, Proof, ProviderName, ProviderRetention, ProxyAddress, Rate,
-    Region, Role, Stamp, StreamUsage, TenantHeader, Trust, UpstreamUrl, WebOrigin,
+    AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName,
+    HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel,
+    OnJournalFailure, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission, PolicyName, Proof,
+    ProviderName, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
+    TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 
 /// The whole configuration as written.
@@ -34,6 +35,8 @@ pub struct Raw {
     pub tenants: Vec<Tenant>,
     /// `[prices]`.
     pub prices: Prices,
+    /// `[journal]`; `None` when the section is absent: nothing is recorded.
+    pub journal: Option<Journal>,
     /// `[memory]`.
     pub memory: Memory,
     /// `[pool]`.
@@ -281,6 +284,25 @@ pub struct Tenant {
     pub budgets: Vec<Budget>,
 }
 
+/// `[journal]`: the record of what was done.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// When an action counts as recorded.
+    pub mode: Option<Sited<JournalMode>>,
+    /// What becomes of one that cannot be.
+    pub on_failure: Option<Sited<OnJournalFailure>>,
+    /// How long finished parts are kept.
+    pub keep: Option<Sited<OrOff<Duration>>>,
+    /// What all of it may take.
+    pub size: Option<Sited<u64>>,
+    /// What one tenant's part may take.
+    pub tenant_size: Option<Sited<u64>>,
+    /// The largest record.
+    pub payload: Option<Sited<u64>>,
+    /// Where finished parts are copied to.
+    pub ship: Option<Sited<AbsolutePath>>,
+}
+
 /// `[memory]`: what may be held at once.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -397,6 +419,13 @@ defaulted!(Limits {
     queue_wait: Duration = QUEUE_WAIT;
 });
 
+defaulted!(Journal {
+    mode: JournalMode = JOURNAL_MODE;
+    on_failure: OnJournalFailure = ON_JOURNAL_FAILURE;
+    keep: OrOff<Duration> = JOURNAL_KEEP_OR_OFF;
+    size: u64 = JOURNAL_SIZE;
+    payload: u64 = JOURNAL_PAYLOAD;
+});
 defaulted!(Pool { idle_connections: u32 = IDLE_CONNECTIONS; });
 defaulted!(Log {
     format: LogFormat = LOG_FORMAT;

@@ -12,8 +12,8 @@ use super::parse;
 use super::prices;
 use super::problem::{OutCode, Problem};
 use super::raw::{
-    Admin, AdminToken, Budget, Drain, Identity, Limits, Listen, Log, Memory, Metrics, Models,
-    Policy, Pool, Raw, Reload, Tenant, Upstream,
+    Admin, AdminToken, Budget, Drain, Identity, Journal, Limits, Listen, Log, Memory, Metrics,
+    Models, Policy, Pool, Raw, Reload, Tenant, Upstream,
 };
 use super::section::{Context, Section};
 use super::site::{Site, Sited};
@@ -450,6 +450,17 @@ fn first(
 
 /// `[memory]`, `[pool]`, `[log]`, `[metrics]`, `[drain]` and `[reload]`.
 fn process(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
+    if let Some(section) = top.sub(context, "journal") {
+        raw.journal = Some(Journal {
+            mode: section.get(context, "mode"),
+            on_failure: section.get(context, "on_failure"),
+            keep: section.get(context, "keep"),
+            size: section.get(context, "size"),
+            tenant_size: section.get(context, "tenant_size"),
+            payload: section.get(context, "payload"),
+            ship: section.get(context, "ship"),
+        });
+    }
     if let Some(section) = top.sub(context, "memory") {
         raw.memory = Memory {
             buffers: section.get(context, "buffers"),

@@ -193,6 +193,7 @@ fn grammar(grammar: Grammar) -> Value {
         Grammar::Amount => text(r"^[0-9]+(\.[0-9]+)?\s*USD$"),
         Grammar::Window => text(r"^(hour|day|week|month|total|[0-9][0-9_]*\s*(s|m|min|h))$"),
         Grammar::Zone => text("^[A-Za-z0-9/_+-]{1,64}$"),
+        Grammar::Path => text("^/"),
         Grammar::Caller => text("^[ug]id:[0-9]+$"),
         Grammar::Header => text("^[xX]-[A-Za-z0-9-]+$"),
         Grammar::KeyHash => text("^sha256:[0-9a-fA-F]{64}$"),

@@ -54,6 +54,22 @@ words! {
         /// The provider's own field (`safety_identifier`, `metadata.user_id`), hashed.
         Provider "provider",
     }
+    /// Whether and how actions are recorded (`journal.mode`).
+    JournalMode {
+        /// They are not.
+        Off "off",
+        /// Written to the system before anything leaves: it survives the process.
+        Batch "batch",
+        /// On the disk before anything leaves: it survives the machine.
+        Strict "strict",
+    }
+    /// What becomes of an action that cannot be recorded (`journal.on_failure`).
+    OnJournalFailure {
+        /// It is refused.
+        Refuse "refuse",
+        /// It goes on, and the record says that something is missing.
+        Gap "gap",
+    }
     /// Whose a budget is (`budgets.*.scope`).
     BudgetScope {
         /// The tenant's.
@@ -427,5 +443,20 @@ impl UpstreamUrl {
     /// The base path: empty, or with a leading and without a trailing slash.
     pub fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// The absolute path of a file or directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsolutePath(PathBuf);
+
+impl AbsolutePath {
+    /// The path.
+    pub fn as_path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub(super) fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
     }
 }

@@ -10,7 +10,6 @@ const PLANNED: &[&str] = &[
     "identity.jwt",
     "identity.peer",
     "intercept",
-    "journal",
     "listen.ca",
     "listen.tls",
     "mcp",

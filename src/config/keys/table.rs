@@ -2,6 +2,7 @@
 //! Must never hold a value that is not in `defaults`, nor a sentence the reference should not print.
 
 mod budgets;
+mod journal;
 mod people;
 mod policies;
 mod prices;
@@ -111,6 +112,7 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     TENANTS,
     &limits!("tenants.*.limits."),
     budgets::OF_TENANTS,
+    journal::JOURNAL,
     prices::PRICES,
     PROCESS,
 ];
