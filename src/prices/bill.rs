@@ -43,6 +43,21 @@ impl Terms {
             ..Self::default()
         }
     }
+
+    /// The same, where the answer may have been cut before it told its tier: a stream of Responses opens with `auto` and
+    /// names the tier in its last event. Until it does, a dearer tier that was asked for counts, and a cheaper one does not.
+    #[must_use]
+    pub fn or_asked(self, said: Option<&str>, asked: Option<&str>) -> Self {
+        let open = said.is_none_or(|said| said == "auto");
+        let asked = asked.map_or(Some(Tier::Standard), Tier::said);
+        match asked {
+            None | Some(Tier::Priority | Tier::Ultrafast) if open => Self {
+                tier: asked,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// What something cost, line by line.

@@ -173,6 +173,23 @@ fn tiers_places_and_speeds_multiply_and_fees_do_not() {
 }
 
 #[test]
+fn a_dearer_tier_that_was_asked_for_counts_until_the_answer_tells_its_own() {
+    let tier = |said, asked| {
+        let terms = Terms::of(said, Speed::Standard, None);
+        terms.or_asked(said, asked).tier
+    };
+    let standard = Some(Tier::Standard);
+    assert_eq!(tier(None, Some("priority")), Some(Tier::Priority));
+    assert_eq!(tier(Some("auto"), Some("fast")), Some(Tier::Priority));
+    assert_eq!(tier(Some("auto"), Some("ultrafast")), Some(Tier::Ultrafast));
+    assert_eq!(tier(Some("auto"), Some("turbo")), None);
+    assert_eq!(tier(Some("default"), Some("priority")), standard);
+    assert_eq!(tier(None, Some("flex")), standard);
+    assert_eq!(tier(Some("flex"), Some("flex")), Some(Tier::Flex));
+    assert_eq!(tier(None, None), standard);
+}
+
+#[test]
 fn a_tier_that_is_not_sold_for_long_contexts_costs_the_dearer_of_both() {
     let rates = Rates::of(&draft());
     let terms = |tier| Terms {
