@@ -22,7 +22,8 @@ pub mod snapshot;
 // Floor 4: the spine of a request.
 pub mod spine;
 
-// Floor 5: the way out.
+// Floor 5: the way out, and what is written down.
+pub mod journal;
 pub mod upstream;
 
 // Floor 6: the trip.

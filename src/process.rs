@@ -64,6 +64,22 @@ pub enum ProcessEvent<'a> {
         /// The whole report, as `outrigger check` prints it.
         text: &'a str,
     },
+    /// The journal is open.
+    JournalOpened {
+        /// Whether there was none before.
+        fresh: bool,
+        /// How many tenants it knows.
+        tenants: usize,
+        /// Intents without an end, settled at what they held.
+        unknown: u64,
+        /// Records that a crash had half written.
+        torn: usize,
+    },
+    /// The journal holds something that no crash explains.
+    JournalAlarm {
+        /// What.
+        what: &'a str,
+    },
     /// A reload found the files as they were.
     ReloadUnchanged {
         /// The generation that runs on.
@@ -228,6 +244,17 @@ pub fn tell(event: ProcessEvent<'_>) {
         }
         E::ConfigRejected { problems, text } => {
             error!(target: TARGET, problems, text, "config rejected; what ran before goes on");
+        }
+        E::JournalOpened {
+            fresh,
+            tenants,
+            unknown,
+            torn,
+        } => {
+            info!(target: TARGET, fresh, tenants, unknown, torn, "journal open");
+        }
+        E::JournalAlarm { what } => {
+            error!(target: TARGET, what, "the journal is not as it was left; `outrigger audit verify` says more");
         }
         E::ReloadUnchanged { generation } => {
             info!(target: TARGET, generation, "config unchanged");

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Error;
+use super::record::JournalBoot;
 use crate::config::raw::Raw;
 use crate::config::values::{
     AdminAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxyHanded, ProxySocket,
@@ -157,6 +158,8 @@ pub struct Boot {
     pub log_requests: OnOff,
     /// Lines that may wait.
     pub log_queue: u32,
+    /// The record of what is done, if there is one.
+    pub journal: Option<JournalBoot>,
 }
 
 impl Boot {
@@ -198,6 +201,7 @@ impl Boot {
             log_format: raw.log.format(),
             log_requests: raw.log.requests(),
             log_queue: raw.log.queue(),
+            journal: JournalBoot::of(raw),
         }
     }
 
@@ -246,6 +250,7 @@ impl Boot {
                     || self.sockets != newer.sockets
                     || self.handed != newer.handed,
             ),
+            ("journal", self.journal != newer.journal),
             ("listen.telemetry", self.telemetry != newer.telemetry),
             ("listen.admin", self.admin != newer.admin),
             (

@@ -192,5 +192,6 @@ async fn finish(sidecar: &Sidecar) {
     };
     if tokio::time::timeout(moment, quiet).await.is_err() {
         sidecar.cut().await;
+        sidecar.close();
     }
 }

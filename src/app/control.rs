@@ -77,6 +77,7 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
         () = impatience(signals) => { sidecar.cut().await; }
         () = meanwhile(&sidecar, &mut calls) => {}
     }
+    sidecar.close();
     end
 }
 

@@ -14,6 +14,8 @@ pub enum Error {
     Host(host::Error),
     /// The program to run could not be started.
     Child(host::Error),
+    /// The journal cannot be opened.
+    Journal(String),
     /// A task that the sidecar cannot be without has ended.
     Task(&'static str),
     /// The command line asks for something that cannot be.
@@ -23,7 +25,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 64 usage, 69 unavailable, 70 a task that ended, 71 OS error, 78 configuration; for a program that could not be
+    /// The exit code: 64 usage, 69 unavailable, 70 a task that ended, 71 OS error or a journal that cannot be opened, 78 configuration; for a program that could not be
     /// started 127 when there is none and 126 otherwise, as shells do.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -32,7 +34,7 @@ impl Error {
             Self::Usage(_) => 64,
             Self::Call(_) => 69,
             Self::Task(_) => 70,
-            Self::Host(_) => 71,
+            Self::Host(_) | Self::Journal(_) => 71,
             Self::Config(_) => 78,
         }
     }
@@ -47,6 +49,10 @@ impl fmt::Display for Error {
             Self::Task(name) => write!(
                 f,
                 "error: the task `{name}` ended, and the sidecar cannot be without it; the log says why"
+            ),
+            Self::Journal(why) => write!(
+                f,
+                "error: the journal cannot be opened: {why}\nhint: only one sidecar can write it; `--state` names another directory"
             ),
             Self::Usage(text) | Self::Call(text) => write!(f, "error: {text}"),
         }

@@ -14,6 +14,7 @@ mod logfmt;
 mod logging;
 mod look;
 mod operate;
+mod record;
 mod reload;
 mod reloads;
 mod sidecar;

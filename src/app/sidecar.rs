@@ -14,6 +14,7 @@ use super::boot::{Boot, Source, state_directory};
 use super::doors::ProxyDoors;
 use super::level::LevelKeeper;
 use super::logging::Logging;
+use super::record;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::vital::Vitals;
 use crate::config::values::{AdminAddress, LogFormat, OnOff};
@@ -25,7 +26,7 @@ use crate::host::{
 use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
 use crate::snapshot::{Accounts, Live, Overlay, Snapshot, TrustStore, World};
-use crate::trip::{Ground, Shutdown, Totals};
+use crate::trip::{Ground, Recorder, Shutdown, Totals};
 use crate::units::{Clock, IdSource, Wall};
 use crate::upstream::Dialer;
 
@@ -76,6 +77,7 @@ pub struct Prepared {
     options: Options,
     live: Arc<Live>,
     world: World,
+    recorder: Option<Recorder>,
 }
 
 /// A sidecar that serves.
@@ -134,6 +136,13 @@ impl Sidecar {
             })?;
         let warnings = Warnings::of(&compiled, &loaded);
         let live = Live::new(compiled, now, wall);
+        let recorder = match &boot.journal {
+            Some(journal) => {
+                let (accounts, clock) = (&world.accounts, &options.clock);
+                Some(record::open(journal, &state, accounts, clock)?)
+            }
+            None => None,
+        };
         Ok(Prepared {
             loaded,
             began,
@@ -143,6 +152,7 @@ impl Sidecar {
             options,
             live,
             world,
+            recorder,
         })
     }
 }
@@ -177,6 +187,7 @@ impl Prepared {
             mut options,
             live,
             world,
+            recorder,
         } = self;
         let handed = std::mem::take(&mut options.handed);
         let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
@@ -188,6 +199,7 @@ impl Prepared {
             dialer: Dialer::new(pool, Arc::clone(&clock), Arc::clone(&registry)),
             registry: Arc::clone(&registry),
             log: (boot.log_requests == OnOff::On).then(|| logging.queue()),
+            journal: recorder,
             clock: Arc::clone(&clock),
             ids,
             shutdown: Shutdown::default(),
@@ -293,6 +305,13 @@ impl Sidecar {
                 0
             }
             Err(_) => self.cut().await,
+        }
+    }
+
+    /// Writes, signs and closes the journal, if there is one: nothing more is recorded. Blocks.
+    pub fn close(&self) {
+        if let Some(recorder) = &self.ground.journal {
+            recorder.journal().close();
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod durable;
 pub mod error;
 pub mod files;
 pub mod handed;

@@ -171,9 +171,9 @@ impl Account {
         habits.learn(model, input_estimate, used.input, used.output);
     }
 
-    /// What an earlier process spent, by its record.
-    pub fn remember(&self, window: WindowId, spent: NanoUsd) {
-        self.ledger.lock().budgets.remember(window, spent);
+    /// What an earlier process spent, and what was added to a budget, by its record.
+    pub fn remember(&self, window: WindowId, spent: NanoUsd, added: NanoUsd) {
+        self.ledger.lock().budgets.remember(window, spent, added);
     }
 
     /// The holds that are alive: requests in progress, whether streams are limited or not.

@@ -199,6 +199,15 @@ pub(super) const PARTS: usize = 1_000;
 /// What the others are called.
 pub(super) const OTHERS: &str = "_other";
 
+/// What became of what a request held.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// What it cost, by the windows it counts in.
+    pub windows: Vec<Held>,
+    /// The thresholds of budgets that this has passed.
+    pub crossings: Vec<Crossing>,
+}
+
 /// What a request holds of one budget, as the journal writes it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {

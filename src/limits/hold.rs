@@ -3,7 +3,7 @@
 //! Must never outlive its slot, and must give back on every path, panic included.
 
 use super::account::Account;
-use super::budget::{Broke, Crossing, Held};
+use super::budget::{Broke, Held, Settled};
 use super::ledger::{Ask, Taken};
 use crate::units::{Boot, NanoUsd, Wall};
 use std::sync::Arc;
@@ -28,20 +28,20 @@ impl Hold {
     }
 
     /// Replaces the estimate by the tokens that were used, and by what they cost: a surplus goes back, a shortfall
-    /// becomes debt. The first call counts, later ones do nothing. The slot stays taken. Says which thresholds of
-    /// budgets that has passed.
-    pub fn settle(&mut self, now: Boot, input: u64, output: u64, cost: NanoUsd) -> Vec<Crossing> {
+    /// becomes debt. The first call counts, later ones do nothing. The slot stays taken. Says what that
+    /// comes to in the windows of budgets.
+    pub fn settle(&mut self, now: Boot, input: u64, output: u64, cost: NanoUsd) -> Settled {
         if std::mem::replace(&mut self.settled, true) {
-            return Vec::new();
+            return Settled::default();
         }
         let used = Ask { input, output }.amounts();
         let mut ledger = self.account.ledger.lock();
-        let (next, crossings) = ledger.settle(now, &mut self.taken, &used, cost);
+        let (next, settled) = ledger.settle(now, &mut self.taken, &used, cost);
         drop(ledger);
         if let Some(next) = next {
             next.wake();
         }
-        crossings
+        settled
     }
 
     /// What it holds of the tenant's budgets: one line for each, and another where it went on into the next window.

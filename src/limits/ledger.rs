@@ -1,7 +1,7 @@
 //! The state behind an account's lock: the list of gauges and the queue. Every step here runs under that lock.
 //! Must never wake a waker or drop one (wakers are handed out), and never leave a refusal half taken.
 
-use super::budget::{Broke, Budgets, Claim, Crossing, Share};
+use super::budget::{Broke, Budgets, Claim, Settled, Share};
 use super::gauge::{Gauge, Level, Wait};
 use super::queue::{Left, Queue, Waiter};
 use super::refusal::{Denied, Refused};
@@ -210,8 +210,8 @@ impl Ledger {
         taken: &mut Taken,
         used: &Amounts,
         cost: NanoUsd,
-    ) -> (Option<Waker>, Vec<Crossing>) {
-        let crossings = self
+    ) -> (Option<Waker>, Settled) {
+        let settled = self
             .budgets
             .settle(&std::mem::take(&mut taken.shares), cost);
         let held = &mut taken.amounts;
@@ -228,7 +228,7 @@ impl Ledger {
         } else {
             None
         };
-        (head, crossings)
+        (head, settled)
     }
 
     /// The request is over: what was lent, and what was held and never settled, comes back.

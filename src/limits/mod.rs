@@ -36,7 +36,9 @@ mod loom_tests;
 mod tests;
 
 pub use account::Account;
-pub use budget::{Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, Scope, THRESHOLDS, Who};
+pub use budget::{
+    Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, Scope, Settled, THRESHOLDS, Who,
+};
 pub use buffers::{Buffers, Full, Lease};
 pub use calendar::{Period, Window, window};
 pub use gauge::Level;

@@ -5,14 +5,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::{Account, Buffers, LimitSpec};
-use crate::units::{Boot, TenantId};
+use crate::units::{Boot, NanoUsd, TenantId, WindowId};
 
 /// Accounts by tenant id. Those of tenants no longer configured are kept too, up to a bound.
 pub struct Accounts {
     by_id: Mutex<HashMap<TenantId, Arc<Account>>>,
+    /// What earlier processes spent, of tenants that nobody has asked for since.
+    earlier: Mutex<HashMap<TenantId, Vec<Spent>>>,
     buffers: Arc<Buffers>,
     connections: u32,
 }
+
+/// A window of a budget, what was spent in it, and what was added to it.
+pub type Spent = (WindowId, NanoUsd, NanoUsd);
 
 /// How many accounts of removed tenants are remembered; past it, those without requests in flight are let go, unless
 /// an operator has suspended them.
@@ -23,6 +28,7 @@ impl Accounts {
     pub fn new(buffers: u64, connections: u32) -> Self {
         Self {
             by_id: Mutex::default(),
+            earlier: Mutex::default(),
             buffers: Buffers::new(buffers),
             connections,
         }
@@ -48,8 +54,30 @@ impl Accounts {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
         let account = by_id
             .entry(id.clone())
-            .or_insert_with(|| Account::sharing(&self.buffers, spec, now));
+            .or_insert_with(|| self.born(id, spec, now));
         Arc::clone(account)
+    }
+
+    fn born(&self, id: &TenantId, spec: &LimitSpec, now: Boot) -> Arc<Account> {
+        let account = Account::sharing(&self.buffers, spec, now);
+        let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        for (window, spent, added) in earlier.remove(id).into_iter().flatten() {
+            account.remember(window, spent, added);
+        }
+        account
+    }
+
+    /// What a tenant has spent before this process, and what was added to its budgets, by window.
+    pub fn recall(&self, id: &TenantId, windows: Vec<Spent>) {
+        let by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = by_id.get(id) {
+            for (window, spent, added) in windows {
+                account.remember(window, spent, added);
+            }
+            return;
+        }
+        let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        earlier.insert(id.clone(), windows);
     }
 
     /// Lets idle accounts of tenants that `is_current` does not know go, if there are too many of them.

@@ -59,6 +59,11 @@ impl Spine {
         }
     }
 
+    /// A document about the request, whose it is first; with how long it took, if it is over `now`.
+    pub fn document(&self, now: Option<Boot>, facts: impl FnOnce(&mut Line<'_>)) -> Vec<u8> {
+        note::document(self, now, facts)
+    }
+
     /// Whose it is.
     pub fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant

@@ -12,6 +12,25 @@ pub struct Line<'b> {
     format: LogFormat,
 }
 
+/// A line as a document of its own, without a line end; `now` if the trip is over.
+pub(super) fn document(
+    spine: &Spine,
+    now: Option<Boot>,
+    facts: impl FnOnce(&mut Line<'_>),
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(768);
+    let mut line = begin(spine, LogFormat::Json, &mut out);
+    facts(&mut line);
+    match now {
+        Some(now) => {
+            end(spine, now, LogFormat::Json, &mut out);
+            out.pop();
+        }
+        None => out.push(b'}'),
+    }
+    out
+}
+
 /// Opens a line with whose it is.
 pub(super) fn begin<'b>(spine: &Spine, format: LogFormat, out: &'b mut Vec<u8>) -> Line<'b> {
     match format {
@@ -85,6 +104,26 @@ impl Line<'_> {
         } else {
             quoted(value, self.out);
         }
+    }
+
+    /// Amounts by words of a closed vocabulary, as texts: they are larger than JSON's numbers are exact. In documents only.
+    pub fn amounts(&mut self, name: &'static str, of: impl Iterator<Item = (&'static str, u128)>) {
+        if self.format != LogFormat::Json {
+            return;
+        }
+        self.name(name);
+        let mut before = b'{';
+        for (word, amount) in of {
+            self.out.push(before);
+            before = b',';
+            quoted(word, self.out);
+            self.out.push(b':');
+            quoted(&amount.to_string(), self.out);
+        }
+        if before == b'{' {
+            self.out.push(before);
+        }
+        self.out.push(b'}');
     }
 
     fn name(&mut self, name: &'static str) {

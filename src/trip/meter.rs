@@ -6,16 +6,17 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::record::Run;
+use super::record::{Affords, Run};
 use super::{Door, stop, tell_panic};
 use crate::config::values::OnMismatch;
+use crate::journal::Written;
 use crate::process::panicked_at;
 use crate::units::{Code, Ending, RequestId};
 use crate::upstream::{AnswerBody, Line};
@@ -60,6 +61,8 @@ pub struct MeteredBody {
     patience: Duration,
     /// When the silence becomes too long; `None` while something comes.
     deadline: Option<Instant>,
+    /// What must be on record before anything more goes out.
+    awaited: Option<Pin<Box<Written>>>,
     /// The answer is to be broken off as soon as what came of it has left.
     abort: Option<BodyAbort>,
 }
@@ -91,6 +94,7 @@ impl MeteredBody {
             id,
             patience,
             deadline: None,
+            awaited: None,
             abort: None,
         }
     }
@@ -106,6 +110,14 @@ impl MeteredBody {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAbort>>> {
         loop {
+            if let Some(written) = &mut self.awaited {
+                let recorded = ready!(written.as_mut().poll(cx));
+                self.awaited = None;
+                if recorded.is_err() {
+                    let what = "what this answer goes on to cost cannot be recorded";
+                    return self.cut(cx, Code::JournalUnavailable, Ending::CutOff, what);
+                }
+            }
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(self.deliver(bytes))));
             }
@@ -130,11 +142,20 @@ impl MeteredBody {
                             let what = "the model ran where this tenant's policy does not let it";
                             return self.cut(cx, Code::RegionDenied, Ending::CutOff, what);
                         }
-                        if self.live.as_mut().is_some_and(|live| !live.run.affords()) {
-                            let what = "a budget that this answer is paid from is used up";
-                            return self.cut(cx, Code::BudgetExhausted, Ending::CutOff, what);
+                        let affords = self.live.as_mut().map(|live| live.run.affords());
+                        match affords {
+                            Some(Affords::No) => {
+                                let what = "a budget that this answer is paid from is used up";
+                                return self.cut(cx, Code::BudgetExhausted, Ending::CutOff, what);
+                            }
+                            Some(Affords::Once(written)) => self.awaited = Some(Box::pin(written)),
+                            Some(Affords::Yes) | None => {}
                         }
                         if let Some(data) = self.take(data) {
+                            if self.awaited.is_some() {
+                                self.ready.push_back(data);
+                                continue;
+                            }
                             return Poll::Ready(Some(Ok(self.deliver(data))));
                         }
                     }

@@ -6,6 +6,7 @@ mod accept;
 mod admit;
 mod attribution;
 pub mod decide;
+mod entry;
 mod forward;
 pub mod identify;
 mod meter;
@@ -28,6 +29,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use accept::{Door, HeadFault, MARKER};
+pub use entry::Recorder;
 pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Met, Refusal, Stop};
 pub use unasked::{refuse_unasked, unheard};
@@ -54,6 +56,8 @@ pub struct Ground {
     pub registry: Arc<Registry>,
     /// Where request lines go; `None` when they are switched off.
     pub log: Option<LogQueue>,
+    /// What was done is written down there; `None` where nothing is.
+    pub journal: Option<Recorder>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where request ids come from.

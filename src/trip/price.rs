@@ -17,8 +17,10 @@ const MEDIA_MOST: u64 = 8_000;
 const FRAMING: u64 = 1_024;
 /// The searches and fetches a provider is taken to make for one call that lets it.
 const HOSTED_CALLS: u32 = 10;
-/// By how many tokens a hold grows while an answer streams.
+/// By how many tokens a hold grows while an answer streams; and how many must be held at least beyond what has come, so that
+/// what comes next was held before it was made.
 const STEP: u64 = 1_024;
+const LEAD: u64 = 512;
 /// The smallest cap that is put into a request: providers refuse smaller ones (OpenAI, `max_output_tokens`).
 const LEAST_CAP: u64 = 16;
 
@@ -34,6 +36,8 @@ pub(super) struct Quote {
     /// Of all choices together.
     output: u64,
     choices: u64,
+    /// The cap of all choices together, if there is one.
+    most: Option<u64>,
     /// Whether the endpoint has an output cap that can be changed.
     is_capped: bool,
 }
@@ -138,6 +142,7 @@ impl Quote {
             input,
             output: output.saturating_mul(asked.choices),
             choices: asked.choices.max(1),
+            most: None,
             is_capped,
         }
     }
@@ -146,7 +151,11 @@ impl Quote {
     fn likely(run: &Run, asked: &Asked, verdict: &Verdict) -> Self {
         let likely = run.account().likely(&verdict.model, asked.input_estimate);
         let cap = verdict.output_cap.unwrap_or(u64::MAX);
-        let output = likely.output.min(cap).saturating_mul(asked.choices);
+        let output = likely
+            .output
+            .saturating_add(LEAD)
+            .min(cap)
+            .saturating_mul(asked.choices);
         Self {
             is_full: false,
             models: models(asked, verdict),
@@ -158,6 +167,9 @@ impl Quote {
                 output
             },
             choices: asked.choices.max(1),
+            most: verdict
+                .output_cap
+                .map(|cap| cap.saturating_mul(asked.choices)),
             is_capped: false,
         }
     }
@@ -217,13 +229,19 @@ impl Quote {
         true
     }
 
+    /// What the output can come to at most, where the request says.
+    fn is_at_most(&self) -> bool {
+        self.most.is_some_and(|most| self.output >= most)
+    }
+
     /// Whether more must be held before so much output goes on; then how much, and as if it were.
     pub(super) fn outgrown(&mut self, run: &Run, output: u64) -> Option<NanoUsd> {
-        if self.is_full || output < self.output {
+        if self.is_full || self.is_at_most() || output.saturating_add(LEAD) < self.output {
             return None;
         }
         let before = self.amount(run);
-        self.output = output.saturating_add(STEP);
+        let wanted = output.saturating_add(STEP);
+        self.output = self.most.map_or(wanted, |most| wanted.min(most));
         Some(self.amount(run).minus(before))
     }
 }
@@ -343,6 +361,7 @@ pub(super) fn bill(run: &Run, usage: Counted<Usage>) -> Option<Charge> {
         regional: upstream.pricing.regional,
         at: run.spine().started_wall(),
         ..Served::of(facts.service_tier, facts.speed, facts.inference_geo)
+            .or_asked(facts.service_tier, run.tier_asked())
     };
     let book = run.snapshot().prices();
     let bill = book.bill(

@@ -19,6 +19,7 @@ use super::identify::TurnedAway;
 use super::price::{self, Quote};
 use super::{Door, Ground, Refusal};
 use crate::config::values::OnMismatch;
+use crate::journal::OpenEntry;
 use crate::limits::{Account, Hold, Lease, Order, Who};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
@@ -29,6 +30,7 @@ use crate::units::{
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
+pub(super) use money::Affords;
 use place::Place;
 use words::clip;
 
@@ -48,6 +50,8 @@ pub(super) struct Run {
     hold: Option<Hold>,
     /// What it is held to cost, where money is budgeted.
     quote: Option<Box<Quote>>,
+    /// Its intent in the journal, from when it was written.
+    entry: Option<OpenEntry>,
     /// The room its body takes, until the answer begins: by then the upstream has it.
     lease: Option<Arc<Lease>>,
     sent: Sent,
@@ -74,6 +78,7 @@ struct Question {
     background: bool,
     retry: Option<u64>,
     input_estimate: u64,
+    tier: Option<Box<str>>,
     key_source: Option<KeySource>,
 }
 
@@ -178,6 +183,7 @@ impl Run {
             answer: Answered::default(),
             hold: None,
             quote: None,
+            entry: None,
             lease: None,
             sent: Sent::default(),
             admitted_at: at.0,
@@ -285,6 +291,7 @@ impl Run {
         self.question.model = asked.model().map(clip);
         self.question.stream = asked.stream;
         self.question.background = asked.background;
+        self.question.tier = asked.service_tier().map(clip);
         self.question.input_estimate = asked.input_estimate;
     }
 
@@ -316,6 +323,11 @@ impl Run {
     pub(super) fn holds(&mut self, hold: Hold, quote: Option<Box<Quote>>) {
         self.hold = Some(hold);
         self.quote = quote;
+    }
+
+    /// The intent is written.
+    pub(super) fn records(&mut self, entry: Option<OpenEntry>) {
+        self.entry = entry;
     }
 
     /// The trip holds a body that is not small.
@@ -383,6 +395,11 @@ impl Run {
     /// The model that was asked of the upstream.
     pub(super) fn model_sent(&self) -> Option<&str> {
         self.question.model_sent.as_deref()
+    }
+
+    /// The service tier that was asked for.
+    pub(super) fn tier_asked(&self) -> Option<&str> {
+        self.question.tier.as_deref()
     }
 
     /// Whether the work goes on after the answer.
@@ -510,7 +527,7 @@ impl Drop for Run {
         self.waited();
         let usage = self.usage();
         let cost = usage.and_then(|usage| price::bill(self, usage));
-        let crossings = self.settle(now, usage, cost.as_ref());
+        let settled = self.settle(now, usage, cost.as_ref());
         self.ground().totals.add(ending, usage);
         let meters = self.spine.meters();
         meters.request(self.endpoint, ending);
@@ -523,7 +540,7 @@ impl Drop for Run {
         if let Some(cost) = &cost {
             meters.cost(cost.total(usage));
         }
-        for crossing in &crossings {
+        for crossing in &settled.crossings {
             meters.threshold(crossing.percent);
         }
         let succeeded = self.answer.status.is_some_and(|status| status.is_success());
@@ -544,10 +561,11 @@ impl Drop for Run {
         meters.bytes(Direction::Request, self.sent.bytes());
         meters.bytes(Direction::Response, self.answer.bytes);
         meters.closed();
+        self.write_down(now, (ending, usage), (cost.as_ref(), &settled));
         if let Some(log) = &self.ground().log {
             log.note(&self.spine, now, |line| {
                 self.facts(line, ending, usage);
-                words::money(line, cost.as_ref(), &crossings);
+                words::money(line, cost.as_ref(), &settled.crossings);
             });
         }
         self.door.leave();

@@ -132,6 +132,8 @@ codes! {
     TooManyConnections "too-many-connections" 429 Tenant true;
     /// No room to hold the request body: the process holds as many bytes of bodies as it may.
     BuffersFull "buffers-full" 503 Operator true;
+    /// What would leave cannot be recorded first, and must be.
+    JournalUnavailable "journal-unavailable" 503 Operator true;
     /// The upstream refused the connection or (over HTTP/2) the request, or its name does not resolve.
     UpstreamUnreachable "upstream-unreachable" 502 Upstream true;
     /// TLS with the upstream failed.

@@ -46,6 +46,11 @@ impl TenantId {
         Self(Arc::from("_nobody"))
     }
 
+    /// The reserved tenant of what the sidecar and its operators do themselves.
+    pub fn sidecar() -> Self {
+        Self(Arc::from("_sidecar"))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,6 +8,11 @@
 
 #[path = "../../src/config/mod.rs"]
 pub mod config;
+/// Only what reads bytes of it.
+pub mod journal {
+    #[path = "../../../src/journal/format/mod.rs"]
+    pub mod format;
+}
 #[path = "../../src/units/mod.rs"]
 pub mod units;
 #[path = "../../src/wire/mod.rs"]

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use outrigger::{config, wire};
+use outrigger::{config, journal, wire};
 
 #[test]
 fn head() -> io::Result<()> {
@@ -30,6 +30,11 @@ fn json_scan() -> io::Result<()> {
 #[test]
 fn config() -> io::Result<()> {
     replay("config", config::fuzz_config)
+}
+
+#[test]
+fn journal_files() -> io::Result<()> {
+    replay("journal", journal::format::fuzz::fuzz_journal)
 }
 
 /// Each file whole, and beginnings of it: a peer may stop anywhere.

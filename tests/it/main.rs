@@ -33,6 +33,8 @@ mod inbound;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logs;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::purse::Purse;
-use super::{Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OTHERS, PARTS, Scope, Who};
+use super::{
+    Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OTHERS, PARTS, Scope, Settled, Who,
+};
 use crate::units::{NanoUsd, Wall, WindowId};
 
 #[derive(Debug, Default)]
@@ -14,8 +16,11 @@ pub(in crate::limits) struct Budgets {
     /// Whether the configuration has any of them.
     any: bool,
     /// What was spent before this process, until somebody asks for that window.
-    earlier: HashMap<WindowId, NanoUsd>,
+    earlier: Earlier,
 }
+
+/// What was spent, and what was added, by window.
+type Earlier = HashMap<WindowId, (NanoUsd, NanoUsd)>;
 
 #[derive(Debug)]
 struct Budget {
@@ -159,17 +164,21 @@ impl Budgets {
 
     /// The request is over: what it held comes back, what it cost is spent, in the windows in which it was held. If one
     /// has ended, the hold went with it.
-    pub(in crate::limits) fn settle(&mut self, shares: &[Share], cost: NanoUsd) -> Vec<Crossing> {
-        let mut crossings = Vec::new();
+    pub(in crate::limits) fn settle(&mut self, shares: &[Share], cost: NanoUsd) -> Settled {
+        let mut settled = Settled::default();
         for (index, share) in shares.iter().enumerate() {
             let cost = part(shares, index, cost);
+            settled.windows.push(Held {
+                window: share.held.window,
+                amount: cost,
+            });
             let Some((terms, purse)) = self.counting(share) else {
                 continue;
             };
             purse.held = purse.held.minus(share.held.amount);
             purse.spend(share.held.window.start, cost);
             if let Some(percent) = purse.crossed(terms.spec) {
-                crossings.push(Crossing {
+                settled.crossings.push(Crossing {
                     budget: Arc::clone(&share.budget),
                     scope: share.scope,
                     of: share.of.clone(),
@@ -179,7 +188,7 @@ impl Budgets {
                 });
             }
         }
-        crossings
+        settled
     }
 
     /// Adds to what there is in the window of now. False if there is no such budget.
@@ -206,9 +215,9 @@ impl Budgets {
     }
 
     /// What was spent before this process, by the record. It counts from when somebody asks for that window.
-    pub(in crate::limits) fn remember(&mut self, window: WindowId, spent: NanoUsd) {
+    pub(in crate::limits) fn remember(&mut self, window: WindowId, spent: NanoUsd, added: NanoUsd) {
         let known = self.earlier.entry(window).or_default();
-        *known = known.plus(spent);
+        *known = (known.0.plus(spent), known.1.plus(added));
     }
 
     /// All of them as they stand.
@@ -315,12 +324,7 @@ impl Budget {
     }
 
     /// The purse of a part, opened if it is new; past the bound, that of all others.
-    fn purse(
-        &mut self,
-        part: &str,
-        at: Wall,
-        earlier: &mut HashMap<WindowId, NanoUsd>,
-    ) -> (Terms<'_>, &mut Purse) {
+    fn purse(&mut self, part: &str, at: Wall, earlier: &mut Earlier) -> (Terms<'_>, &mut Purse) {
         let part = if self.purses.contains_key(part) || self.has_room(at) {
             part
         } else {
@@ -354,13 +358,14 @@ impl Budget {
 }
 
 /// What earlier processes spent of the windows that still count.
-fn recall(terms: &Terms<'_>, purse: &mut Purse, earlier: &mut HashMap<WindowId, NanoUsd>) {
+fn recall(terms: &Terms<'_>, purse: &mut Purse, earlier: &mut Earlier) {
     let budget = terms.id(&purse.of, 0).budget;
     let period = terms.spec.period;
     earlier.retain(|window, spent| {
         let mine = window.budget == budget;
         if mine && purse.counts(period, window.start) {
-            purse.spend(window.start, *spent);
+            purse.spend(window.start, spent.0);
+            purse.add_to(window.start, spent.1);
         }
         !mine
     });

@@ -99,7 +99,11 @@ impl Purse {
     }
 
     pub(super) fn add(&mut self, amount: NanoUsd) {
-        let slice = self.slice(self.window.start);
+        self.add_to(self.window.start, amount);
+    }
+
+    pub(super) fn add_to(&mut self, start: i64, amount: NanoUsd) {
+        let slice = self.slice(start);
         slice.added = slice.added.plus(amount);
     }
 

@@ -84,8 +84,9 @@ fn what_is_held_cannot_be_spent_twice() {
     let second = account.reserve(START, claim(cents(40), NOON)).unwrap();
     assert!(account.reserve(START, claim(NanoUsd(1), NOON)).is_err());
     // The truth is less than was held: the rest is there again.
-    let crossed = first.settle(START, 1, 1, cents(25));
-    assert!(crossed.is_empty());
+    let settled = first.settle(START, 1, 1, cents(25));
+    assert!(settled.crossings.is_empty());
+    assert_eq!(settled.windows[0].amount, cents(25));
     assert_eq!(stands(&account, NOON), (cents(25), cents(40)));
     drop(first);
     drop(second);
@@ -320,7 +321,7 @@ fn thresholds_are_told_once_a_window() {
     let account = account(&with(vec![budget("daily", cents(100), Period::Day)]));
     let spend = |amount, at| {
         let mut hold = account.reserve(START, claim(NanoUsd(1), at)).unwrap();
-        let told = hold.settle(START, 1, 1, amount);
+        let told = hold.settle(START, 1, 1, amount).crossings;
         told.iter()
             .map(|crossing| crossing.percent)
             .collect::<Vec<_>>()
@@ -338,9 +339,9 @@ fn what_an_earlier_process_spent_is_remembered_for_its_window_alone() {
     let account = account(&with(vec![budget("daily", cents(100), Period::Day)]));
     let midnight = i64::try_from(NOON.0 / 1_000).unwrap() - 12 * 3_600;
     let of = |start| WindowId::of("daily", "tenant", "", start);
-    account.remember(of(midnight), cents(60));
-    account.remember(of(midnight), cents(10));
-    account.remember(of(midnight - 86_400), cents(500));
+    account.remember(of(midnight), cents(60), NanoUsd::ZERO);
+    account.remember(of(midnight), cents(10), NanoUsd::ZERO);
+    account.remember(of(midnight - 86_400), cents(500), NanoUsd::ZERO);
     let found = broke(account.reserve(START, claim(cents(31), NOON)));
     assert_eq!(found.spent, cents(70));
     assert!(account.reserve(START, claim(cents(30), NOON)).is_ok());

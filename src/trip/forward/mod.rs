@@ -19,6 +19,7 @@ use spent::Spent;
 use super::accept::{Asking, Target, percent_decoded};
 use super::admit::Admitted;
 use super::decide::{Allowed, AllowedBody, Asker};
+use super::entry;
 use super::identify::CARRIERS;
 use super::record::{KeySource, Run};
 use super::{Refusal, Stop};
@@ -66,6 +67,11 @@ pub(super) async fn forward(
         run.tenant().key_to(upstream).whose,
         request.headers(),
     ));
+    if run.ground().journal.is_some() {
+        // In a box: its room would be in the future of every trip.
+        let entry = Box::pin(entry::intent(run)).await?;
+        run.records(entry);
+    }
     let sent = run.ground().dialer.send(&pass, request);
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {

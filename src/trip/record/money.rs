@@ -1,26 +1,66 @@
 //! The money of a trip: what it holds of the budgets while its answer comes, and what becomes of that at the end.
 //! Must never give anything back twice.
 
-use super::Run;
-use crate::limits::{Ask, Crossing, Hold};
+use super::{Run, words};
+use crate::journal::{Record, Written};
+use crate::limits::{Ask, Held, Hold, Settled};
+use crate::trip::entry;
 use crate::trip::price::Charge;
-use crate::units::{Boot, Counted, NanoUsd, Usage};
+use crate::units::{Boot, Counted, Ending, NanoUsd, Usage};
 use crate::wire::dialect::tally::Meter;
 
+/// Whether an answer may go on.
+pub(in crate::trip) enum Affords {
+    /// It may.
+    Yes,
+    /// It may when this is written.
+    Once(Written),
+    /// There is no money left.
+    No,
+}
+
 impl Run {
-    /// Holds more of the budgets, if the answer has outgrown what is held; false if there is no more.
-    pub(in crate::trip) fn affords(&mut self) -> bool {
+    /// Holds more of the budgets, if the answer has outgrown what is held.
+    pub(in crate::trip) fn affords(&mut self) -> Affords {
         let Some(mut quote) = self.quote.take() else {
-            return true;
+            return Affords::Yes;
         };
         let output = self.answer.meter.as_ref().map_or(0, Meter::output_so_far);
-        let affords = quote.outgrown(self, output).is_none_or(|more| {
-            let wall = self.ground().clock.wall();
-            let hold = self.hold.as_mut();
-            hold.is_none_or(|hold| hold.extend(more, wall).is_ok())
-        });
+        let more = quote.outgrown(self, output);
         self.quote = Some(quote);
-        affords
+        let Some(more) = more else {
+            return Affords::Yes;
+        };
+        let wall = self.ground().clock.wall();
+        let held = self.hold.as_mut().map(|hold| hold.extend(more, wall));
+        if let Some(Err(_)) = held {
+            return Affords::No;
+        }
+        self.records_more()
+    }
+
+    /// Writes into the journal that more is held.
+    fn records_more(&mut self) -> Affords {
+        let whole = self.held();
+        let windows: Vec<_> = self.holdings().map(entry::pair).collect();
+        let Some(entry) = &mut self.entry else {
+            return Affords::Yes;
+        };
+        let more = Record {
+            whole,
+            windows: &windows,
+            payload: b"",
+        };
+        match entry.extend(more) {
+            Ok(written) => Affords::Once(written),
+            // What goes on unrecorded is told by a gap; the journal's terms have let it.
+            Err(_) => Affords::Yes,
+        }
+    }
+
+    /// What it holds of the budgets.
+    pub(in crate::trip) fn holdings(&self) -> impl Iterator<Item = Held> {
+        self.hold.iter().flat_map(Hold::held)
     }
 
     /// What it holds of the budget it holds most of.
@@ -35,13 +75,13 @@ impl Run {
         now: Boot,
         usage: Option<Counted<Usage>>,
         cost: Option<&Charge>,
-    ) -> Vec<Crossing> {
+    ) -> Settled {
         let Some(hold) = &mut self.hold else {
-            return Vec::new();
+            return Settled::default();
         };
         let used = usage.map(Counted::value).unwrap_or_default();
         let cost = cost.map_or(NanoUsd::ZERO, Charge::amount);
-        let crossings = hold.settle(now, used.input, used.output, cost);
+        let settled = hold.settle(now, used.input, used.output, cost);
         if let (Some(Counted::Reported(used)), Some(_)) = (usage, &self.quote) {
             let model = self.question.model_sent.as_deref().unwrap_or_default();
             let used = Ask {
@@ -51,6 +91,36 @@ impl Run {
             self.account()
                 .learn(model, self.question.input_estimate, used);
         }
-        crossings
+        settled
+    }
+
+    /// Writes the end of the trip into the journal, or that it was refused.
+    pub(super) fn write_down(
+        &mut self,
+        now: Boot,
+        (ending, usage): (Ending, Option<Counted<Usage>>),
+        (cost, settled): (Option<&Charge>, &Settled),
+    ) {
+        let entry = self.entry.take();
+        let Some(recorder) = &self.ground().journal else {
+            return;
+        };
+        let document = self.spine.document(Some(now), |line| {
+            self.facts(line, ending, usage);
+            words::money(line, cost, &settled.crossings);
+            words::bill(line, cost);
+        });
+        match entry {
+            Some(entry) => {
+                let cost = cost.map_or(NanoUsd::ZERO, Charge::amount);
+                entry::end(entry, cost, &settled.windows, &document);
+            }
+            None => entry::refused(recorder, self.tenant().id(), &document),
+        }
+    }
+
+    /// What is known before anything leaves.
+    pub(in crate::trip) fn question_document(&self) -> Vec<u8> {
+        self.spine.document(None, |line| self.aim_facts(line))
     }
 }

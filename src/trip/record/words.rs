@@ -12,11 +12,7 @@ use crate::wire::dialect::tally::Meter;
 impl Run {
     /// The members of the request line.
     pub(super) fn facts(&self, line: &mut Line<'_>, ending: Ending, usage: Option<Counted<Usage>>) {
-        line.word("endpoint", self.endpoint.as_str());
-        if let Some(upstream) = &self.upstream {
-            line.text("upstream", upstream.name.as_str());
-        }
-        self.question_facts(line);
+        self.aim_facts(line);
         line.word("ending", ending.as_str());
         line.word("ended_in", self.phase.as_str());
         if let Some(status) = self.answer.status {
@@ -35,6 +31,15 @@ impl Run {
         if let Some(usage) = usage {
             usage_facts(line, usage);
         }
+    }
+
+    /// What is known of a trip before anything leaves.
+    pub(super) fn aim_facts(&self, line: &mut Line<'_>) {
+        line.word("endpoint", self.endpoint.as_str());
+        if let Some(upstream) = &self.upstream {
+            line.text("upstream", upstream.name.as_str());
+        }
+        self.question_facts(line);
     }
 
     fn question_facts(&self, line: &mut Line<'_>) {
@@ -136,6 +141,17 @@ pub(super) fn money(line: &mut Line<'_>, cost: Option<&Charge>, crossings: &[Cro
     for crossing in crossings {
         line.text("budget", &crossing.budget);
         line.number("budget_percent", u64::from(crossing.percent));
+    }
+}
+
+/// The lines of the bill, in pico-dollars.
+pub(super) fn bill(line: &mut Line<'_>, cost: Option<&Charge>) {
+    if let Some(charge) = cost {
+        let lines = charge.bill.cost.lines();
+        line.amounts(
+            "cost_lines",
+            lines.map(|(line, sum)| (line.as_str(), sum.0)),
+        );
     }
 }
 
