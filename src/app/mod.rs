@@ -31,6 +31,7 @@ pub use explain::{Question, explain};
 pub use level::{A_WHILE, LevelKeeper};
 pub use logging::{Logging, Verbosity};
 pub use look::{problems, random_bytes};
+pub use record::JournalBoot;
 pub use reload::{Outcome, Reloader, Settings};
 pub use sidecar::{Options, Prepared, Sidecar, write_ready_file};
 pub use simulate::{simulator, simulator_rules};

@@ -15,7 +15,7 @@ use crate::trip::Recorder;
 use crate::units::Clock;
 
 /// The journal in the state directory.
-pub const DIRECTORY: &str = "journal";
+const DIRECTORY: &str = "journal";
 
 /// What the configuration says of it, which is read once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,8 @@ use crate::units::{Clock, TenantId};
 pub struct Journal {
     pub(super) shared: Arc<Shared>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
-    _lock: Lock,
+    /// Held until it is closed.
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Journal {
@@ -79,7 +80,7 @@ impl Journal {
         let journal = Self {
             shared,
             threads: Mutex::new(threads),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         };
         Ok((journal, recovery))
     }
@@ -179,6 +180,7 @@ impl Journal {
                 shipping.close();
             }
         }
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

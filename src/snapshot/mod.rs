@@ -16,7 +16,7 @@ mod upstream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use accounts::Accounts;
+pub use accounts::{Accounts, Spent};
 pub use admin::{AdminRights, Right};
 pub use compile::{Compiled, Overlay, Pricing, World, compile};
 pub use credential::{KeyTo, Whose};

@@ -201,27 +201,22 @@ impl Quote {
         }
     }
 
-    /// Makes the output cap smaller, so that the call fits into what is left of a budget; false if none is worth sending.
+    /// Holds less, so that the call fits into what is left of a budget: by a smaller output cap, or, where more is held as
+    /// the answer comes, by beginning with less. False if what is left is worth no call.
     pub(super) fn clamp(&mut self, run: &Run, allowed: &mut Allowed, broke: &Broke) -> bool {
+        let left = broke.left();
+        if !self.is_full {
+            let most = largest(self.output, |output| self.amount_at(run, output) <= left);
+            self.output = most;
+            return most >= LEAD;
+        }
         let AllowedBody::Governed { verdict, .. } = &mut allowed.body else {
             return false;
         };
-        if !self.is_full || !self.is_capped {
-            return false;
-        }
-        let left = broke.left();
-        let fits = |output: u64| self.amount_at(run, output) <= left;
-        let (mut most, mut beyond) = (0, self.output / self.choices);
-        // The largest cap that fits: costs rise with it.
-        while beyond - most > 1 {
-            let between = most + (beyond - most) / 2;
-            if fits(between.saturating_mul(self.choices)) {
-                most = between;
-            } else {
-                beyond = between;
-            }
-        }
-        if most < LEAST_CAP {
+        let most = largest(self.output / self.choices, |cap| {
+            self.amount_at(run, cap.saturating_mul(self.choices)) <= left
+        });
+        if !self.is_capped || most < LEAST_CAP {
             return false;
         }
         verdict.cap(most);
@@ -234,16 +229,49 @@ impl Quote {
         self.most.is_some_and(|most| self.output >= most)
     }
 
-    /// Whether more must be held before so much output goes on; then how much, and as if it were.
-    pub(super) fn outgrown(&mut self, run: &Run, output: u64) -> Option<NanoUsd> {
+    /// Whether more must be held before so much output goes on; then for how much output.
+    pub(super) fn outgrown(&self, output: u64) -> Option<u64> {
         if self.is_full || self.is_at_most() || output.saturating_add(LEAD) < self.output {
             return None;
         }
-        let before = self.amount(run);
         let wanted = output.saturating_add(STEP);
-        self.output = self.most.map_or(wanted, |most| wanted.min(most));
-        Some(self.amount(run).minus(before))
+        Some(self.most.map_or(wanted, |most| wanted.min(most)))
     }
+
+    /// What it comes to to go on to so much output.
+    pub(super) fn more(&self, run: &Run, to: u64) -> NanoUsd {
+        self.amount_at(run, to).minus(self.amount(run))
+    }
+
+    /// How far `left` goes at most towards `to`; `None` if that is too little to let `output` go on.
+    pub(super) fn as_far_as(
+        &self,
+        run: &Run,
+        (output, to): (u64, u64),
+        left: NanoUsd,
+    ) -> Option<u64> {
+        let most = largest(to, |to| self.more(run, to) <= left);
+        (most > output.saturating_add(LEAD)).then_some(most)
+    }
+
+    /// Now so much output is held for.
+    pub(super) fn grown(&mut self, to: u64) {
+        self.output = to;
+    }
+}
+
+/// The largest number below `beyond` that fits, where what fits does so with every smaller one.
+fn largest(mut beyond: u64, fits: impl Fn(u64) -> bool) -> u64 {
+    let mut most = 0;
+    while beyond.saturating_sub(most) > 1 {
+        let between = most + (beyond - most) / 2;
+        if fits(between) {
+            most = between;
+        } else {
+            beyond = between;
+        }
+    }
+    most
 }
 
 /// What a call claims of the budgets before its body is read: that there is anything left.

@@ -227,7 +227,7 @@ async fn racing_calls_spend_what_there_is_and_no_more() {
 async fn a_stream_holds_more_as_it_goes_and_is_cut_when_there_is_no_more() {
     for talk in [chat(), messages()] {
         let mut stage = Stage::open(&priced(
-            "budgets.daily = { amount = \"3 USD\", per = \"day\" }",
+            "budgets.daily = { amount = \"5 USD\", per = \"day\" }",
         ))
         .await;
         let mut caller = stage.caller().await;
@@ -245,7 +245,7 @@ async fn a_stream_holds_more_as_it_goes_and_is_cut_when_there_is_no_more() {
                 "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"
             )
         };
-        // 300 tokens each: three dollars are used up in the fifth or so.
+        // 300 tokens each: five dollars are used up in the ninth or so.
         for _ in 0..30 {
             if !peer.try_send(&chunk(&delta)).await {
                 break;

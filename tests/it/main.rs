@@ -45,6 +45,8 @@ mod panic;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod run;

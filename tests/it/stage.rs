@@ -147,6 +147,18 @@ impl Stage {
         )
     }
 
+    /// A sidecar whose state lies in that directory.
+    pub(crate) fn keeping(upstream: Upstream, source: Source, state: &std::path::Path) -> Self {
+        let clock = Arc::new(StillClock::default());
+        let options = Options {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ids: Arc::new(SystemIds),
+            state: Some(state.to_path_buf()),
+            ..Options::new(source)
+        };
+        Self::opened(upstream, options, clock)
+    }
+
     pub(crate) fn timed(
         upstream: Upstream,
         source: Source,
@@ -158,6 +170,10 @@ impl Stage {
             ids: Arc::new(SystemIds),
             ..Options::new(source)
         };
+        Self::opened(upstream, options, clock)
+    }
+
+    fn opened(upstream: Upstream, options: Options, clock: Arc<StillClock>) -> Self {
         let written = Written::default();
         let (queue, writer) = log(10_000, LogFormat::Json);
         let out = written.clone();

@@ -13,6 +13,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+pub use crate::units::WindowId;
 pub use checkpoint::{CheckpointLine, Mark};
 pub use frame::{
     Chain, Fault, Flags, Frame, Head, InTheClear, Kind, MOST_WINDOWS, Sealing, TAG_BYTES,
@@ -21,4 +22,3 @@ pub use frame::{
 pub use scan::{Found, Scan};
 pub use seal::{Held, Seal, TenantSum};
 pub use segment::{BootId, JournalId, SegmentHead};
-pub use crate::units::WindowId;

@@ -1,7 +1,7 @@
 //! What a finished segment came to, signed: the heads of its chains, what was settled by window, what was open at its end.
 //! With it a start need not read the segment, and it stays when the segment is deleted. Must never hold a payload.
 
-use super::frame::{Chain, TenantNumber, array, hash};
+use super::frame::{Chain, TenantNumber, hash};
 use super::window::{WINDOW_BYTES, read_window, write_window};
 use crate::units::WindowId;
 use crate::units::{NanoUsd, Wall};

@@ -17,7 +17,10 @@ pub(super) fn read_window(entry: &[u8; WINDOW_BYTES]) -> (WindowId, NanoUsd) {
         budget: u64::from_le_bytes(super::frame::array(entry, 0)),
         start: i64::from_le_bytes(super::frame::array(entry, 8)),
     };
-    (window, NanoUsd(u64::from_le_bytes(super::frame::array(entry, 16))))
+    (
+        window,
+        NanoUsd(u64::from_le_bytes(super::frame::array(entry, 16))),
+    )
 }
 
 /// The windows of a frame, in place.

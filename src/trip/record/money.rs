@@ -5,7 +5,7 @@ use super::{Run, words};
 use crate::journal::{Record, Written};
 use crate::limits::{Ask, Held, Hold, Settled};
 use crate::trip::entry;
-use crate::trip::price::Charge;
+use crate::trip::price::{Charge, Quote};
 use crate::units::{Boot, Counted, Ending, NanoUsd, Usage};
 use crate::wire::dialect::tally::Meter;
 
@@ -26,17 +26,33 @@ impl Run {
             return Affords::Yes;
         };
         let output = self.answer.meter.as_ref().map_or(0, Meter::output_so_far);
-        let more = quote.outgrown(self, output);
-        self.quote = Some(quote);
-        let Some(more) = more else {
-            return Affords::Yes;
+        let grows = match quote.outgrown(output) {
+            None => None,
+            Some(wanted) => Some(self.holds_more(&quote, output, wanted)),
         };
-        let wall = self.ground().clock.wall();
-        let held = self.hold.as_mut().map(|hold| hold.extend(more, wall));
-        if let Some(Err(_)) = held {
-            return Affords::No;
+        if let Some(Some(to)) = grows {
+            quote.grown(to);
         }
-        self.records_more()
+        self.quote = Some(quote);
+        match grows {
+            None => Affords::Yes,
+            Some(None) => Affords::No,
+            Some(Some(_)) => self.records_more(),
+        }
+    }
+
+    /// Holds for so much output, or for as much as there is money for.
+    fn holds_more(&mut self, quote: &Quote, output: u64, wanted: u64) -> Option<u64> {
+        let wall = self.ground().clock.wall();
+        let more = quote.more(self, wanted);
+        let Some(Err(broke)) = self.hold.as_mut().map(|hold| hold.extend(more, wall)) else {
+            return Some(wanted);
+        };
+        let most = quote.as_far_as(self, (output, wanted), broke.left())?;
+        let more = quote.more(self, most);
+        // Another call may have taken it since.
+        let held = self.hold.as_mut().map(|hold| hold.extend(more, wall));
+        (!matches!(held, Some(Err(_)))).then_some(most)
     }
 
     /// Writes into the journal that more is held.
