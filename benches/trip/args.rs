@@ -161,7 +161,7 @@ impl Args {
             starts: 9,
             traced_requests: 250,
             traced_streams: 10,
-            counted: [64, 320],
+            counted: [64, 832],
         };
         if !self.smoke {
             return full;

@@ -77,7 +77,7 @@ impl Step {
 }
 
 /// Files without their ending, or folders; the first that fits.
-const OF_FILES: [(&str, Step); 17] = [
+const OF_FILES: [(&str, Step); 19] = [
     ("edge/guard", Step::Accept),
     ("edge", Step::Edge),
     ("trip/accept", Step::Accept),
@@ -93,6 +93,8 @@ const OF_FILES: [(&str, Step); 17] = [
     ("trip/record", Step::Record),
     ("trip/mod", Step::Between),
     ("upstream/connect", Step::Line),
+    ("upstream/http2/mod", Step::Line),
+    ("upstream/http2/pulse", Step::Line),
     ("upstream", Step::Forward),
     ("spine/log", Step::Record),
 ];

@@ -7,10 +7,11 @@ use std::io;
 use std::time::Duration;
 
 use super::{Bench, Shape};
-use crate::client::Until;
+use crate::client::{Tally, Until};
 use crate::observe::{self, Strace};
 use crate::subject::{Kind, Subject, Under};
 use crate::traffic::{self, Ask};
+use crate::wires::Http;
 
 /// What one request and one chunk cost in something that is counted exactly.
 #[derive(Clone, Debug)]
@@ -39,17 +40,6 @@ impl Bench {
         if !observe::is_installed("strace") {
             return Ok(absent("strace is not installed"));
         }
-        let output = self.dir.path().join("strace");
-        let count = |ask, connections, answers| {
-            let clients = self.connect(subject.address(), connections)?;
-            let (clients, _) = self.run(subject, clients, ask, Until::Answers(2), None)?;
-            let strace = match Strace::attach(subject.family(), output.clone()) {
-                Ok(strace) => strace,
-                Err(error) => return Ok(Err(format!("strace: {error}"))),
-            };
-            let (_open, tally) = self.run(subject, clients, ask, Until::Answers(answers), None)?;
-            Ok::<_, io::Error>(Ok((strace.detach()?, tally)))
-        };
         let Shape {
             connections,
             streams,
@@ -57,8 +47,8 @@ impl Bench {
             traced_streams,
             ..
         } = self.shape;
-        let plain = count(Ask::Plain, connections, traced_requests)?;
-        let stream = count(Ask::Stream, streams, traced_streams)?;
+        let plain = self.traced(subject, Ask::Plain, connections, traced_requests)?;
+        let stream = self.traced(subject, Ask::Stream, streams, traced_streams)?;
         Ok(match (plain, stream) {
             (Ok((plain, requests)), Ok((stream, chunks))) => Counted::Calls {
                 plain,
@@ -68,6 +58,43 @@ impl Bench {
             },
             (Err(why), _) | (_, Err(why)) => Counted::Absent { why },
         })
+    }
+
+    /// Counts until nothing was missed; says why when it cannot.
+    fn traced(
+        &self,
+        subject: &Subject,
+        ask: Ask,
+        connections: usize,
+        answers: usize,
+    ) -> io::Result<Result<(BTreeMap<String, u64>, Tally), String>> {
+        for _ in 0..ATTEMPTS {
+            let clients = self.connect(subject.address(), connections)?;
+            let (clients, _) = self.run(subject, clients, ask, Until::Answers(2), None)?;
+            let strace = match Strace::attach(subject.family(), self.dir.path().join("strace")) {
+                Ok(strace) => strace,
+                Err(error) => return Ok(Err(format!("strace: {error}"))),
+            };
+            // It says that it is attached before it holds every thread.
+            std::thread::sleep(SETTLING);
+            let (_open, tally) = self.run(subject, clients, ask, Until::Answers(answers), None)?;
+            let calls = strace.detach()?;
+            if calls.values().sum::<u64>() >= self.fewest(ask, &tally) {
+                return Ok(Ok((calls, tally)));
+            }
+        }
+        Ok(Err("strace missed calls again and again".to_owned()))
+    }
+
+    /// What nobody can do with less: over HTTP/1.1 each request is read and written once on each side and so is its answer,
+    /// and each chunk once. Streams of HTTP/2 share their calls, eight at most.
+    fn fewest(&self, ask: Ask, tally: &Tally) -> u64 {
+        let alone = match ask {
+            Ask::Plain => tally.requests * 4,
+            Ask::Stream => tally.chunks * 2,
+        };
+        let is_shared = [self.shape.wires.client, self.shape.wires.upstream].contains(&Http::Two);
+        if is_shared { alone / 16 } else { alone }
     }
 
     /// Instructions per request and per chunk: the difference of a short and a longer life under callgrind.
@@ -105,6 +132,10 @@ impl Bench {
     }
 }
 
+/// How often calls are counted anew when some were missed.
+const ATTEMPTS: usize = 5;
+/// How long strace gets to hold every thread; that it was long enough shows in the count.
+const SETTLING: Duration = Duration::from_millis(50);
 /// Few, because callgrind runs one thread at a time.
 pub(super) const CONNECTIONS: usize = 4;
 

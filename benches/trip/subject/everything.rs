@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::traffic;
 use crate::wires::{Http, Wires};
 
-/// The text of the file.
+/// The text of the file. Connecting may take long because the first TLS handshake of a process under callgrind does.
 pub(super) fn config_text(
     upstream: SocketAddr,
     wires: Wires,
@@ -33,6 +33,7 @@ accept = ["key"]
 dialect = "openai"
 url = "{}://{upstream}"
 {}key = "{}"
+connect_timeout = "60s"
 
 [policies.bench]
 models.allow = [{}]
