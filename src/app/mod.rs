@@ -19,6 +19,7 @@ mod reload;
 mod reloads;
 mod sidecar;
 mod simulate;
+mod tide;
 mod vital;
 mod who;
 

@@ -16,6 +16,7 @@ use super::level::LevelKeeper;
 use super::logging::Logging;
 use super::record;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
+use super::tide;
 use super::vital::Vitals;
 use crate::config::values::{AdminAddress, LogFormat, OnOff};
 use crate::config::{Loaded, render};
@@ -227,6 +228,8 @@ impl Prepared {
         let (call, calls) = mpsc::channel(16);
         let admin = admin(&boot, call, &ground, &end)?;
         keep_pool(&ground, &end);
+        let tide = tide::watch(Arc::clone(&doorway), Arc::clone(world.accounts.buffers()));
+        host::spawn("memory-watch", tide);
         announce(&live, &world, &options.source, clock.as_ref());
         warnings.tell();
         ready.set(true);

@@ -39,6 +39,8 @@ pub struct Doorway {
     pub(super) patience: Patience,
     cap: usize,
     open: AtomicUsize,
+    /// Those that have what it takes to serve a request; the others rest.
+    awake: AtomicUsize,
     crowd: Crowd,
 }
 
@@ -60,6 +62,7 @@ impl Doorway {
             patience,
             cap,
             open: AtomicUsize::new(0),
+            awake: AtomicUsize::new(0),
             crowd: Crowd::default(),
         })
     }
@@ -67,6 +70,17 @@ impl Doorway {
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are ready for a request, or serve one.
+    pub fn awake(&self) -> usize {
+        self.awake.load(Ordering::Relaxed)
+    }
+
+    /// One is, until what is returned is dropped.
+    pub(super) fn wake(&self) -> Awake<'_> {
+        self.awake.fetch_add(1, Ordering::Relaxed);
+        Awake(&self.awake)
     }
 
     fn enter(self: &Arc<Self>, door: &Arc<Door>) -> Option<Entered> {
@@ -98,6 +112,15 @@ impl Doorway {
         if made > 0 {
             self.ground.registry.process().connections_evicted(made);
         }
+    }
+}
+
+/// A connection that does not rest.
+pub(super) struct Awake<'d>(&'d AtomicUsize);
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::accept::{Doorway, Stage};
-use super::guard::Guarded;
+use super::guard::{After, Guarded};
 use super::h2::http2;
+use crate::host::Readable;
 use crate::trip::{Door, serve};
 use crate::units::Code;
 
@@ -32,29 +33,71 @@ pub(super) async fn connection<S>(
     doorway: Arc<Doorway>,
     stage: watch::Receiver<Stage>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Readable + AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
-    let other = http1(stream, &door, &doorway, stage.clone()).await;
-    if let Some((stream, came)) = other {
-        // Boxed, since most connections never need the room.
-        Box::pin(http2(stream, came, &door, &doorway, stage)).await;
+    let idle = doorway.patience.idle;
+    let mut guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(&door));
+    let mut waits = Waits::New(idle);
+    // Until a byte comes there is nothing but the socket: the HTTP library's buffers and the room of a trip, which are
+    // boxed for that, are made when they are needed, and given back by a connection that rests.
+    while comes(guarded.socket(), waits, stage.clone()).await {
+        let _awake = doorway.wake();
+        match Box::pin(http1(guarded, &door, &doorway, stage.clone())).await {
+            After::Over => break,
+            After::Rest(rested) => guarded = *rested,
+            After::Http2(stream, came) => {
+                Box::pin(http2(stream, came, &door, &doorway, stage)).await;
+                break;
+            }
+        }
+        waits = Waits::Again(idle.saturating_sub(doorway.patience.rest()));
     }
     if let Some(why) = door.severed() {
         doorway.ground.registry.process().severed(why);
     }
 }
 
-/// Serves HTTP/1.1; gives back the socket and what came, if it is HTTP/2.
+/// How long a connection may say nothing.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    /// It is new: while the sidecar drains it is served once.
+    New(Duration),
+    /// It was served, and rests: while the sidecar drains it is not needed.
+    Again(Duration),
+}
+
+/// Waits for bytes without reading them; false if the connection may go.
+async fn comes<S: Readable>(stream: &S, waits: Waits, mut stage: watch::Receiver<Stage>) -> bool {
+    let (Waits::New(patience) | Waits::Again(patience)) = waits;
+    let mut alarm = std::pin::pin!(tokio::time::sleep(patience));
+    loop {
+        if *stage.borrow_and_update() != Stage::Open {
+            return matches!(waits, Waits::New(_));
+        }
+        tokio::select! {
+            biased;
+            // An error is for whoever reads.
+            _ = poll_fn(|cx| stream.poll_readable(cx)) => return true,
+            changed = stage.changed() => {
+                if changed.is_err() {
+                    return false;
+                }
+            }
+            () = alarm.as_mut() => return false,
+        }
+    }
+}
+
+/// Serves HTTP/1.1, to the end of the connection or until it rests or turns out to be HTTP/2.
 async fn http1<S>(
-    stream: S,
+    guarded: Guarded<S>,
     door: &Arc<Door>,
     doorway: &Doorway,
     mut stage: watch::Receiver<Stage>,
-) -> Option<(S, Vec<u8>)>
+) -> After<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let guarded = Guarded::new(stream, doorway.limits, doorway.patience, Arc::clone(door));
     let severing = door;
     let door = Arc::clone(door);
     let service = service_fn(move |request| {
@@ -77,7 +120,7 @@ where
             _ = &mut connection => break,
             changed = stage.changed() => {
                 if changed.is_err() {
-                    return None;
+                    return After::Over;
                 }
                 // Draining: no further request. Cutting: the poll that follows lets the running answer see it, as it does
                 // the order to cut one tenant, which is told by the stage that is as it was.
@@ -110,5 +153,5 @@ where
             }
         }
     }
-    connection.into_parts().io.into_inner().into_http2()
+    connection.into_parts().io.into_inner().after()
 }

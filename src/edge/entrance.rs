@@ -5,14 +5,14 @@ use std::future::Future;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::host::{Accepted, TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::host::{Accepted, Readable, TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::snapshot::Entry;
 use crate::units::TenantId;
 
 /// A socket that agents call.
 pub trait Entrance: Send + 'static {
     /// Its connections.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Readable + AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static;
 
     /// The next connection, and how it came in. May be dropped and called again without losing a connection.
     fn accept(&mut self) -> impl Future<Output = Accepted<(Self::Stream, Entry)>> + Send;

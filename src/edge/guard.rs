@@ -30,6 +30,26 @@ pub struct Patience {
     pub write: Duration,
 }
 
+/// A connection that says nothing for so long gives its buffers back.
+const REST: Duration = Duration::from_secs(5);
+
+impl Patience {
+    /// How long a connection is kept ready for its next request.
+    pub(super) fn rest(&self) -> Duration {
+        REST.min(self.idle / 4)
+    }
+}
+
+/// What becomes of a connection after HTTP/1.1.
+pub(super) enum After<S> {
+    /// Nothing.
+    Over,
+    /// It said nothing for a while, and may go on.
+    Rest(Box<Guarded<S>>),
+    /// It speaks HTTP/2; what has come of it.
+    Http2(S, Vec<u8>),
+}
+
 /// A guarded socket.
 pub(super) struct Guarded<S> {
     inner: S,
@@ -72,8 +92,8 @@ enum Fate {
     Broken,
     /// Nothing more is read; the answer under way ends the connection.
     Deaf,
-    /// It has been idle for too long: the next read says so.
-    Ended,
+    /// It has said nothing for a while: the next read ends what reads HTTP/1.1.
+    Resting,
     /// It speaks HTTP/2: the next read ends what reads HTTP/1.1.
     Http2,
 }
@@ -99,9 +119,22 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// The socket and what it has sent, if the connection has turned out to be HTTP/2.
-    pub(super) fn into_http2(self) -> Option<(S, Vec<u8>)> {
-        (self.fate == Fate::Http2).then_some((self.inner, self.held))
+    /// The socket.
+    pub(super) fn socket(&self) -> &S {
+        &self.inner
+    }
+
+    /// What becomes of the connection, once what reads HTTP/1.1 has ended.
+    pub(super) fn after(mut self) -> After<S> {
+        match self.fate {
+            Fate::Http2 => After::Http2(self.inner, self.held),
+            Fate::Resting => {
+                self.fate = Fate::Open;
+                self.alarm = None;
+                After::Rest(Box::new(self))
+            }
+            Fate::Open | Fate::Broken | Fate::Deaf => After::Over,
+        }
     }
 
     /// Looks at bytes just read into `buf` after `before`; keeps back what may not go on yet.
@@ -153,7 +186,9 @@ impl<S> Guarded<S> {
                 self.in_body = progress.state == State::InBody;
                 self.release.extend(self.held.drain(..progress.release));
                 self.queued = progress.state == State::Idle && !self.held.is_empty();
-                if progress.state == State::InHead && (progress.release > 0 || its_turn) {
+                if progress.state != State::InHead {
+                    self.alarm_at(Instant::now() + self.patience.rest());
+                } else if progress.release > 0 || its_turn {
                     self.alarm_at(Instant::now() + self.patience.head);
                 }
             }
@@ -189,12 +224,12 @@ impl<S> Guarded<S> {
 
     /// Nothing can be read now: whether that has lasted too long. Ready if the fate has changed.
     ///
-    /// The idle alarm is not set anew with each request; it rings, sees that bytes moved, and waits once more. So
-    /// an idle connection lives between one and two times its limit, and a busy one never touches the timer.
+    /// The alarm for a rest is not set anew with each request; it rings, sees that bytes moved, and waits once more. So
+    /// a connection rests after one to two times its span, and an answer never touches the timer.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.alarm.is_none() {
-                self.alarm_at(Instant::now() + self.patience.idle);
+                self.alarm_at(Instant::now() + self.patience.rest());
             }
             let Some(alarm) = &mut self.alarm else {
                 return Poll::Pending;
@@ -216,11 +251,11 @@ impl<S> Guarded<S> {
                 });
                 return Poll::Ready(());
             }
-            if !self.stirred && !self.door.is_busy() {
-                self.fate = Fate::Ended;
+            if !self.stirred && !self.door.is_busy() && !self.stall.is_blocked() {
+                self.fate = Fate::Resting;
                 return Poll::Ready(());
             }
-            self.alarm_at(Instant::now() + self.patience.idle);
+            self.alarm_at(Instant::now() + self.patience.rest());
         }
     }
 
@@ -313,7 +348,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::InvalidData)));
                 }
                 Fate::Deaf => return Poll::Pending,
-                Fate::Ended | Fate::Http2 => return Poll::Ready(Ok(())),
+                Fate::Resting | Fate::Http2 => return Poll::Ready(Ok(())),
             }
             if this.queued {
                 if this.door.wake_after(this.guard.messages(), cx.waker()) {
@@ -381,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.fate == Fate::Http2 {
+        if matches!(this.fate, Fate::Http2 | Fate::Resting) {
             // Only the reader of HTTP/1.1 is at its end.
             return Poll::Ready(Ok(()));
         }

@@ -17,6 +17,8 @@ pub(super) struct Stall {
     alarm: Option<Pin<Box<Sleep>>>,
     /// Whether something was taken since the alarm was set.
     moved: bool,
+    /// Whether a write waits.
+    blocked: bool,
 }
 
 impl Stall {
@@ -25,12 +27,18 @@ impl Stall {
             patience,
             alarm: None,
             moved: false,
+            blocked: false,
         }
     }
 
     /// Something was taken.
     pub(super) fn moves(&mut self) {
         self.moved = true;
+    }
+
+    /// Whether the last write has to wait.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// What became of a write to a socket; a write that has waited for too long breaks the connection off.
@@ -41,6 +49,7 @@ impl Stall {
         door: &Door,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.blocked = written.is_pending();
         if written.is_ready() {
             self.moves();
             return written;

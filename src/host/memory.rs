@@ -1,5 +1,5 @@
-//! How much memory the process may use: the machine's, or what its control group leaves it. Must never fail: what cannot be
-//! read does not bound.
+//! How much memory the process may use: the machine's, or what its control group leaves it; and what it takes up. Must
+//! never fail: what cannot be read does not bound.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,31 @@ pub fn usable() -> Option<u64> {
         .into_iter()
         .chain(of_groups(Path::new("/")))
         .min()
+}
+
+/// Bytes of memory that the process takes up.
+pub fn resident() -> Option<u64> {
+    let page = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    text.split_ascii_whitespace()
+        .nth(1)?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(page)
+}
+
+/// Gives back to the system what the allocator holds and nobody uses. Walks through the whole heap, with the allocator's
+/// locks held; elsewhere than with glibc it does nothing.
+#[cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "malloc_trim(3) has no safe wrapper")
+)]
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: malloc_trim takes an integer and locks the allocator's own state; memory in use is not touched.
+        unsafe { nix::libc::malloc_trim(0) };
+    }
 }
 
 fn physical() -> Option<u64> {

@@ -28,8 +28,8 @@ pub use error::Error;
 pub use handed::{HandedListener, HandedSockets};
 pub use ids::SystemIds;
 pub use net::{
-    Accepted, ConnectError, Peer, TcpListener, TcpStream, UNKNOWN_USER, UnixListener, UnixStream,
-    connect, unix_connect,
+    Accepted, ConnectError, Peer, Readable, TcpListener, TcpStream, UNKNOWN_USER, UnixListener,
+    UnixStream, connect, unix_connect,
 };
 pub use notify::{Notifier, watchdog};
 pub use proc::ProcessFacts;

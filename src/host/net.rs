@@ -10,9 +10,13 @@ mod unix;
 mod tests;
 
 use std::io;
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::libc;
+use nix::sys::socket::{MsgFlags, recv};
+use tokio::io::Interest;
 use tokio::time::{Instant, sleep_until};
 
 use super::Error;
@@ -21,6 +25,49 @@ pub use connect::{ConnectError, connect, unix_connect};
 pub use tcp::TcpListener;
 pub use tokio::net::{TcpStream, UnixStream};
 pub use unix::{Peer, UNKNOWN_USER, UnixListener};
+
+/// A connection that can be waited for without reading from it.
+pub trait Readable {
+    /// Ready when there is something to be read, be it the end or an error.
+    ///
+    /// # Errors
+    /// If the runtime is gone.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Readable for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            if has_come(&self.try_io(Interest::READABLE, || peek(self))) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl Readable for UnixStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            if has_come(&self.try_io(Interest::READABLE, || peek(self))) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+/// The runtime takes a new socket for readable until it was tried.
+fn peek(socket: &impl AsRawFd) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    Ok(recv(socket.as_raw_fd(), &mut [0], flags)?)
+}
+
+/// Whether there was something to be read.
+fn has_come(peeked: &io::Result<usize>) -> bool {
+    let waits = peeked.as_ref().err();
+    waits.is_none_or(|error| error.kind() != io::ErrorKind::WouldBlock)
+}
 
 /// What waiting for a connection came to.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ impl ProcessFacts {
     /// Reads them now; a few small files, well under a millisecond. Works in a non-dumpable process too.
     pub fn read() -> Self {
         Self {
-            resident_bytes: resident_bytes(),
+            resident_bytes: super::memory::resident(),
             open_fds: open_fds(),
             max_fds: getrlimit(Resource::RLIMIT_NOFILE)
                 .ok()
@@ -39,16 +39,6 @@ impl ProcessFacts {
             tasks: tasks::alive(),
         }
     }
-}
-
-fn resident_bytes() -> Option<u64> {
-    let page = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    text.split_ascii_whitespace()
-        .nth(1)?
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(page)
 }
 
 fn open_fds() -> Option<u64> {

@@ -178,6 +178,48 @@ async fn the_deadline_of_a_drain_does_not_wait_for_who_reads_nothing() {
 }
 
 #[tokio::test]
+async fn a_connection_that_has_rested_serves_on_and_goes_at_the_end() {
+    let upstream = Upstream::bind().await;
+    let mut stage = listening(upstream, "idle_timeout = \"800ms\"", "");
+    let mut caller = stage.caller().await;
+    let get = b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let asked_at = tokio::time::Instant::now();
+    for whole in [true, false] {
+        // It rests after a quarter of its time, or two.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if whole {
+            // Two at once: the second waits for its turn.
+            caller.send(&get.repeat(2)).await;
+        } else {
+            for byte in get {
+                caller.send(&[*byte]).await;
+            }
+        }
+        for _ in 0..=usize::from(whole) {
+            let (head, _) = caller.answer().await;
+            assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        }
+    }
+    stage.ended(3).await;
+    assert!(caller.rest().await.is_empty());
+    assert!(asked_at.elapsed() > Duration::from_millis(1_700));
+    stage.lines();
+    // While the sidecar drains, who rests is let go, and who is new is served once.
+    let mut rested = stage.caller().await;
+    rested.send(get).await;
+    rested.answer().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut new = stage.caller().await;
+    let (_, ()) = tokio::join!(stage.sidecar.drain(), async {
+        assert!(rested.rest().await.is_empty());
+        new.send(get).await;
+        let (head, _) = new.answer().await;
+        assert!(head.contains("connection: close"), "{head}");
+    });
+    stage.ended(2).await;
+}
+
+#[tokio::test]
 async fn a_cut_does_not_wait_for_who_reads_nothing() {
     let mut stage = Stage::open("").await;
     let mut caller = stage.caller().await;
