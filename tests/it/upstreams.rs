@@ -369,3 +369,35 @@ async fn what_follows_an_answer_without_a_body_answers_nobody() {
         peer.gone().await;
     }
 }
+
+/// The upstream closes a connection of the pool in the moment in which it is used again: nothing of the request has left, so
+/// it goes out over another. Once something has, it never does.
+#[tokio::test]
+async fn what_has_not_left_a_closing_connection_goes_out_over_another_and_what_has_does_not() {
+    let mut stage = stage("").await;
+    let served = async |stage: &mut Stage, caller: &mut Caller, peer: &mut Peer| {
+        let (_, body) = peer.request().await;
+        assert_eq!(body, PLAIN.as_bytes());
+        peer.send(&json(WHOLE)).await;
+        assert!(caller.answer().await.0.starts_with("HTTP/1.1 200 "));
+        assert_members(&stage.record().await, &[("ending", "complete")]);
+    };
+    let mut caller = ask(&stage, PLAIN).await;
+    let mut peer = stage.upstream.accept().await;
+    served(&mut stage, &mut caller, &mut peer).await;
+    for _ in 0..20 {
+        // Neither waits, so the sidecar finds both at once.
+        drop(peer);
+        caller.send(&post(PATH, PLAIN)).await;
+        peer = stage.upstream.accept().await;
+        served(&mut stage, &mut caller, &mut peer).await;
+    }
+    // The request is there, and then the connection is not: nobody can know what became of it.
+    caller.send(&post(PATH, PLAIN)).await;
+    peer.request().await;
+    drop(peer);
+    let (head, _) = caller.answer().await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    assert_members(&stage.record().await, &[("ending", "upstream-failed")]);
+    stage.upstream.unused().await;
+}
