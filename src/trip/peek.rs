@@ -20,7 +20,8 @@ use super::{Refusal, Stop};
 use crate::limits::{Account, Full, Lease};
 use crate::snapshot::Policy;
 use crate::units::Code;
-use crate::wire::dialect::asked::{Asked, Governed, scan_code};
+use crate::wire::dialect::asked::{Asked, Governed, form_code, scan_code};
+use crate::wire::form::{Boundary, Form, FormFault, FormScanner};
 use crate::wire::json_scan::{self, Rules, Scanner};
 
 /// A request, and what it asks.
@@ -52,11 +53,20 @@ pub(super) async fn peek(
     let content = match governed {
         None => Content::Opaque(body),
         Some(governed) => {
-            check_head(run, &asking.parts.headers, &body)?;
-            let (scan, pieces, lease) = read(run, body, governed).await?;
+            let boundary = check_head(run, &asking.parts.headers, &body, governed)?;
+            let reader = match &boundary {
+                None => Reader::Json(Scanner::new(governed.paths(), Rules::STRICT)),
+                Some(boundary) => {
+                    Reader::Form(Box::new(FormScanner::new(boundary, governed.form())))
+                }
+            };
+            let (found, pieces, lease) = read(run, body, reader).await?;
             run.keeps(lease);
-            let asked = governed
-                .read(scan)
+            let asked = match found {
+                Found::Json(scan) => governed.read(scan),
+                Found::Form(form) => governed.read_form(form),
+            };
+            let asked = asked
                 .map_err(|fault| Refusal::new(fault.code(), fault.to_string()).about(fault.path))?;
             Content::Governed {
                 asked: Box::new(asked),
@@ -67,8 +77,13 @@ pub(super) async fn peek(
     Ok(Inquiry { asking, content })
 }
 
-/// What the head already rules out.
-fn check_head(run: &Run, headers: &HeaderMap, body: &Incoming) -> Result<(), Refusal> {
+/// What the head already rules out. Gives the boundary of a form.
+fn check_head(
+    run: &Run,
+    headers: &HeaderMap,
+    body: &Incoming,
+    governed: &Governed,
+) -> Result<Option<Boundary>, Refusal> {
     let encoded = headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -76,12 +91,10 @@ fn check_head(run: &Run, headers: &HeaderMap, body: &Incoming) -> Result<(), Ref
         let text = "a compressed request body cannot be governed; hint: send it without `content-encoding`";
         return Err(Refusal::new(Code::BodyEncoding, text).closing());
     }
-    if let Some(kind) = headers.get(header::CONTENT_TYPE)
-        && !is_json(kind.as_bytes())
-    {
-        let text = "the content type is not JSON in UTF-8: others could read the body differently; hint: `content-type: application/json`";
-        return Err(Refusal::new(Code::BodyEncoding, text).closing());
-    }
+    let boundary = match headers.get(header::CONTENT_TYPE) {
+        Some(kind) if !is_json(kind.as_bytes()) => Some(boundary_of(headers, governed)?),
+        Some(_) | None => None,
+    };
     let policy = run.policy();
     let allowance = policy.body.value as u64;
     let declared = body.size_hint().lower();
@@ -93,7 +106,24 @@ fn check_head(run: &Run, headers: &HeaderMap, body: &Incoming) -> Result<(), Ref
         let counted = declared - FREE as u64;
         run.account().fits(counted).map_err(no_room)?;
     }
-    Ok(())
+    Ok(boundary)
+}
+
+/// The boundary of a form, where the endpoint takes forms.
+fn boundary_of(headers: &HeaderMap, governed: &Governed) -> Result<Boundary, Refusal> {
+    let refused = |text| Refusal::new(Code::BodyEncoding, text).closing();
+    if governed.form().is_empty() {
+        return Err(refused(
+            "the content type is not JSON in UTF-8: others could read the body differently; hint: `content-type: application/json`",
+        ));
+    }
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let boundary = kinds.next().and_then(|kind| Boundary::of(kind.as_bytes()));
+    boundary.filter(|_| kinds.next().is_none()).ok_or_else(|| {
+        refused(
+            "the content type is neither JSON in UTF-8 nor form data with one plain boundary: others could read the body differently; hint: `content-type: multipart/form-data; boundary=...`",
+        )
+    })
 }
 
 /// Whether a content type is JSON, and in no other charset than the one that was scanned.
@@ -180,21 +210,18 @@ impl Held {
 async fn read(
     run: &Run,
     mut body: Incoming,
-    governed: &'static Governed,
-) -> Result<(json_scan::Scan, VecDeque<Bytes>, Option<Lease>), Stop> {
+    reader: Reader,
+) -> Result<(Found, VecDeque<Bytes>, Option<Lease>), Stop> {
     let policy = run.policy();
-    let mut reading = Reading::new(governed, policy.body.value, run.account());
+    let mut reading = Reading::new(reader, policy.body.value, run.account());
     let waiting = poll_fn(|cx| Poll::Ready(reading.poll(&mut body, cx))).await;
     match waiting {
         Poll::Ready(done) => done,
         Poll::Pending => read_on(&mut reading, &mut body, policy).await,
     }
     .map_err(|stop| with_rule(stop, policy))?;
-    let scan = reading
-        .scanner
-        .finish()
-        .map_err(|fault| unreadable(&fault))?;
-    Ok((scan, reading.pieces.into_pieces(), reading.lease))
+    let found = reading.reader.finish()?;
+    Ok((found, reading.pieces.into_pieces(), reading.lease))
 }
 
 /// Each time as long as the policy's pause some of the body must come, and all of it in the policy's time.
@@ -220,9 +247,54 @@ async fn read_on(
 /// Less than this is no progress: a caller that trickles holds a connection and memory.
 const PROGRESS: usize = 1024;
 
+/// What reads a body.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and a box would be made for each request"
+)]
+enum Reader {
+    Json(Scanner),
+    Form(Box<FormScanner>),
+}
+
+/// What it found.
+enum Found {
+    Json(json_scan::Scan),
+    Form(Form),
+}
+
+impl Reader {
+    fn push(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Json(scanner) => scanner.push(data).map_err(|fault| unreadable(&fault)),
+            Self::Form(scanner) => scanner.push(data).map_err(|fault| no_form(&fault)),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Json(scanner) => scanner.weight(),
+            Self::Form(scanner) => scanner.weight(),
+        }
+    }
+
+    fn finish(self) -> Result<Found, Refusal> {
+        match self {
+            Self::Json(scanner) => {
+                let scan = scanner.finish().map_err(|fault| unreadable(&fault))?;
+                Ok(Found::Json(scan))
+            }
+            Self::Form(scanner) => {
+                let form = scanner.finish().map_err(|fault| no_form(&fault))?;
+                Ok(Found::Form(form))
+            }
+        }
+    }
+}
+
 /// A body as it is read.
 struct Reading<'a> {
-    scanner: Scanner,
+    reader: Reader,
     pieces: Held,
     held: usize,
     allowance: usize,
@@ -232,9 +304,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(governed: &'static Governed, allowance: usize, account: &'a Arc<Account>) -> Self {
+    fn new(reader: Reader, allowance: usize, account: &'a Arc<Account>) -> Self {
         Self {
-            scanner: Scanner::new(governed.paths(), Rules::STRICT),
+            reader,
             pieces: Held::default(),
             held: 0,
             allowance,
@@ -265,13 +337,11 @@ impl<'a> Reading<'a> {
         if self.held > self.allowance {
             return Err(too_large(self.allowance as u64));
         }
-        self.scanner
-            .push(&data)
-            .map_err(|fault| unreadable(&fault))?;
+        self.reader.push(&data)?;
         if !data.is_empty() {
             self.pieces.push(data);
         }
-        let cost = self.pieces.cost() + self.scanner.weight();
+        let cost = self.pieces.cost() + self.reader.weight();
         if cost > FREE {
             return self.take_room((cost - FREE) as u64);
         }
@@ -309,6 +379,10 @@ fn no_room(full: Full) -> Refusal {
 
 fn unreadable(fault: &json_scan::Fault) -> Refusal {
     Refusal::new(scan_code(fault), format!("the request body: {fault}")).closing()
+}
+
+fn no_form(fault: &FormFault) -> Refusal {
+    Refusal::new(form_code(fault), format!("the request body: {fault}")).closing()
 }
 
 fn too_large(allowance: u64) -> Refusal {

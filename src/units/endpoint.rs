@@ -70,15 +70,19 @@ endpoints! {
     Decisions "decisions" Listed "";
     /// OpenAI `POST /images/generations`.
     ImageGenerations "image-generations" Listed "images whose answer reports no usage are not counted";
+    /// OpenAI `POST /images/edits` and `/images/variations`, as a form or JSON.
+    ImageEdits "image-edits" Listed "images whose answer reports no usage are not counted";
     /// OpenAI `POST /audio/speech`.
     Speech "speech" Listed "of audio that reports no usage, only the text it is made of is counted";
+    /// OpenAI `POST /audio/transcriptions` and `/audio/translations`, as a form.
+    Transcriptions "transcriptions" Listed "audio whose answer reports no tokens is counted by a flat figure for each file";
     /// OpenAI `POST /realtime/client_secrets` and its older forms.
     ClientSecrets "client-secrets" ByWord "only the models it names are checked: whoever holds the secret talks to the provider directly, and nothing of that is checked, limited, counted or logged";
     /// OpenAI `/responses/{id}` and below, `/conversations`, stored chat completions.
     ResponseState "response-state" Listed "usage of work that went on after its answer is not counted when it is read";
-    /// OpenAI `/images` otherwise: edits and variations.
+    /// OpenAI `/images` otherwise.
     Images "images" ByWord "the requests are passed on unread: their models and usage are neither checked nor counted";
-    /// OpenAI `/audio` otherwise: transcriptions, translations, voices.
+    /// OpenAI `/audio` otherwise: voices.
     Audio "audio" ByWord "the requests are passed on unread: their models and usage are neither checked nor counted";
     /// OpenAI `/videos`.
     Videos "videos" ByWord "the requests are passed on unread: their models and usage are neither checked nor counted";

@@ -5,6 +5,7 @@ mod block;
 pub mod chunked;
 pub mod dialect;
 pub mod error_body;
+pub mod form;
 pub mod frames;
 pub mod head;
 pub mod json_scan;

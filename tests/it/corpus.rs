@@ -28,6 +28,11 @@ fn json_scan() -> io::Result<()> {
 }
 
 #[test]
+fn form() -> io::Result<()> {
+    replay("form", wire::form::fuzz::fuzz_form)
+}
+
+#[test]
 fn config() -> io::Result<()> {
     replay("config", config::fuzz_config)
 }

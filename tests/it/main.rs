@@ -19,6 +19,8 @@ mod ends;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod h2;

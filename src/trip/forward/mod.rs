@@ -249,7 +249,9 @@ pub(super) fn is_metered(endpoint: Endpoint) -> bool {
             | Endpoint::ResponsesCompact
             | Endpoint::Decisions
             | Endpoint::ImageGenerations
+            | Endpoint::ImageEdits
             | Endpoint::Speech
+            | Endpoint::Transcriptions
             | Endpoint::Complete
     )
 }

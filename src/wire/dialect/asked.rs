@@ -4,8 +4,10 @@
 use std::fmt;
 
 use crate::units::{Code, Dialect, Endpoint, Tokens};
+use crate::wire::form::{Form, FormFault, FormFaultKind};
 use crate::wire::json_scan::{self, Kind, Member, Paths, Scan};
 
+mod form;
 mod read;
 
 /// The input tokens that one inline media item is estimated at.
@@ -17,7 +19,10 @@ pub struct Governed {
     dialect: Dialect,
     endpoint: Endpoint,
     paths: Paths,
+    names: &'static [&'static str],
     roles: Vec<Role>,
+    /// The parts that are governed where requests may be forms.
+    form: &'static [&'static str],
 }
 
 impl Governed {
@@ -49,12 +54,15 @@ impl Governed {
     ) -> Self {
         let rows = || tables.iter().copied().flatten();
         let names: Vec<&'static str> = rows().map(|&(name, _)| name).collect();
+        let names: &[&str] = names.leak();
         let roles = rows().map(|&(_, role)| role).collect();
         Self {
             dialect,
             endpoint,
-            paths: Paths::compile(names.leak()),
+            paths: Paths::compile(names),
+            names,
             roles,
+            form: form::names(endpoint, names),
         }
     }
 }
@@ -202,6 +210,18 @@ pub const fn scan_code(fault: &json_scan::Fault) -> Code {
     }
 }
 
+/// The refusal that a form's fault becomes.
+pub const fn form_code(fault: &FormFault) -> Code {
+    match fault.kind {
+        FormFaultKind::Boundary | FormFaultKind::Ambiguous => Code::BodyAmbiguous,
+        FormFaultKind::Outside
+        | FormFaultKind::Ends
+        | FormFaultKind::Head(_)
+        | FormFaultKind::TooMuch(_)
+        | FormFaultKind::Value => Code::BodyMalformed,
+    }
+}
+
 /// What a governed request asks. `null` counts as absent everywhere.
 #[derive(Clone, Debug)]
 #[expect(
@@ -236,6 +256,8 @@ pub struct Asked {
     pub(super) dialect: Dialect,
     pub(super) sites: Sites,
     pub(super) scan: Scan,
+    /// The form that it came in, if it did: the scan is of what its governed parts say.
+    pub(super) form: Option<Box<Form>>,
     hosted: Vec<Hosted>,
     other_models: Vec<u32>,
     tiers: Vec<u32>,

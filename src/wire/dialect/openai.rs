@@ -29,7 +29,9 @@ pub(super) fn endpoint(method: &Method, segments: &[&str; 3]) -> Endpoint {
         ["moderations", "", ""] if post => Endpoint::Moderations,
         ["decisions", "", ""] if post => Endpoint::Decisions,
         ["images", "generations", ""] if post => Endpoint::ImageGenerations,
+        ["images", "edits" | "variations", ""] if post => Endpoint::ImageEdits,
         ["audio", "speech", ""] if post => Endpoint::Speech,
+        ["audio", "transcriptions" | "translations", ""] if post => Endpoint::Transcriptions,
         [
             "realtime",
             "client_secrets" | "sessions" | "transcription_sessions",
@@ -87,7 +89,9 @@ pub(super) fn governed(endpoint: Endpoint) -> Option<&'static Governed> {
         }
         Endpoint::Decisions => table!(Decisions: MODEL DECISIONS TIERS TAGS CACHE),
         Endpoint::ImageGenerations => table!(ImageGenerations: MODEL IMAGES TAGS),
+        Endpoint::ImageEdits => table!(ImageEdits: MODEL IMAGES EDITS TAGS),
         Endpoint::Speech => table!(Speech: MODEL TAGS),
+        Endpoint::Transcriptions => table!(Transcriptions: MODEL TRANSCRIPTIONS TAGS),
         Endpoint::ClientSecrets => table!(ClientSecrets: SESSIONS),
         Endpoint::Completions => table!(Completions: MODEL STREAM COMPLETIONS TAGS),
         Endpoint::Embeddings => table!(Embeddings: MODEL TAGS),
@@ -278,6 +282,14 @@ const IMAGES: Rows = &[
     ("$.svg.model", Role::OtherModel),
 ];
 
+/// As JSON, the images are named by id or address.
+const EDITS: Rows = &[
+    ("$.images[*].file_id", Role::Reference(ReferenceKind::File)),
+    ("$.mask.file_id", Role::Reference(ReferenceKind::File)),
+];
+
+const TRANSCRIPTIONS: Rows = &[("$.stream", Role::Stream)];
+
 /// Every model that a session made with a secret may start with, and what it may start with besides.
 const SESSIONS: Rows = &[
     ("$.model", Role::OtherModel),
@@ -342,6 +354,8 @@ pub(super) fn event(name: &[u8]) -> Word {
         b"response.completed"
         | b"response.incomplete"
         | b"image_generation.completed"
+        | b"image_edit.completed"
+        | b"transcript.text.done"
         | b"speech.audio.done" => Word::Terminal,
         b"response.failed" => Word::Failed,
         b"error" => Word::Error,

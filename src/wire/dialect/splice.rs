@@ -1,6 +1,8 @@
 //! Edits of a request as splices: which bytes to replace so that exactly the named members change.
 //! Must never re-serialise a body: prompt caches hash it, and what was not understood must pass untouched.
 
+mod form;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -45,6 +47,9 @@ pub struct Splice {
 /// The splices that make the edits, sorted and apart from each other. Of two edits of one kind the last counts.
 /// An edit that the endpoint has no member for changes nothing.
 pub fn splices(asked: &Asked, edits: &[Edit]) -> Vec<Splice> {
+    if let Some(form) = &asked.form {
+        return form::splices(asked, form, edits);
+    }
     let mut plan = Plan {
         asked,
         inserts: Vec::new(),
@@ -236,7 +241,10 @@ impl Plan<'_> {
                 self.set(sites.safety_identifier, "safety_identifier", &mark);
             }
             // Their only mark is the older one.
-            (Dialect::OpenAi, Endpoint::Completions | Endpoint::Embeddings) => {
+            (
+                Dialect::OpenAi,
+                Endpoint::Completions | Endpoint::Embeddings | Endpoint::ImageEdits,
+            ) => {
                 self.doomed.extend(sites.safety_identifier);
                 self.doomed.extend(&sites.tenant_metadata);
                 self.set(sites.user, "user", &mark);

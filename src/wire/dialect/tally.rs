@@ -44,7 +44,9 @@ impl Meter {
                 Endpoint::Responses
                     | Endpoint::ResponseState
                     | Endpoint::ImageGenerations
+                    | Endpoint::ImageEdits
                     | Endpoint::Speech
+                    | Endpoint::Transcriptions
             );
         let source = if named {
             Source::Named(Box::new(named::Named::new(dialect)))
@@ -252,7 +254,9 @@ impl Tally {
             Endpoint::Embeddings
                 | Endpoint::Moderations
                 | Endpoint::ImageGenerations
+                | Endpoint::ImageEdits
                 | Endpoint::Speech
+                | Endpoint::Transcriptions
         )
     }
 

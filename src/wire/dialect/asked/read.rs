@@ -80,6 +80,7 @@ impl<'g> Reader<'g> {
             dialect: governed.dialect,
             sites: Sites::default(),
             scan: Scan::default(),
+            form: None,
             hosted: Vec::new(),
             other_models: Vec::new(),
             tiers: Vec::new(),

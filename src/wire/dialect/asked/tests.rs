@@ -1,7 +1,8 @@
 //! Tables of requests of both providers, as agents send them and as someone would who wants to get around.
 
-use super::{AskFault, Asked, Governed, ReferenceKind};
+use super::{AskFault, Asked, Governed, MEDIA_TOKENS, ReferenceKind};
 use crate::units::{Dialect, Endpoint};
+use crate::wire::form::{Boundary, FormScanner};
 use crate::wire::json_scan::{Rules, Scanner};
 
 fn read(dialect: Dialect, endpoint: Endpoint, body: &str) -> Result<Asked, AskFault> {
@@ -380,13 +381,52 @@ fn every_governed_endpoint_has_a_table() {
         "moderations",
         "decisions",
         "image-generations",
+        "image-edits",
         "speech",
+        "transcriptions",
         "client-secrets",
         "messages",
         "count-tokens",
         "complete",
     ];
     assert_eq!(governed, expected);
+}
+
+#[test]
+fn the_parts_of_a_form_are_read_as_its_members_would_be() {
+    let read = |endpoint, parts: &[(&str, &str)]| {
+        let governed = Governed::of(Dialect::OpenAi, endpoint).expect("it is governed");
+        let boundary = Boundary::of(b"multipart/form-data; boundary=b").expect("a boundary");
+        let mut scanner = FormScanner::new(&boundary, governed.form());
+        let part = |(head, content): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n")
+        };
+        let parts: Vec<_> = parts.iter().map(part).collect();
+        let body = format!("{}--b--", parts.concat());
+        scanner.push(body.as_bytes()).expect("readable");
+        governed.read_form(scanner.finish().expect("whole"))
+    };
+    let file = ("name=\"image[]\"; filename=a", "PNG");
+    let model = ("name=model", "gpt-image-1");
+    let asked =
+        read(Endpoint::ImageEdits, &[model, ("name=n", "3"), file, file]).expect("readable");
+    assert_eq!((asked.model(), asked.choices), (Some("gpt-image-1"), 3));
+    assert_eq!(asked.input_estimate, 3 + 2 * MEDIA_TOKENS);
+    let asked = read(Endpoint::Transcriptions, &[("name=stream", "true")]).expect("readable");
+    assert!(asked.stream && asked.model().is_none());
+    for (part, path) in [
+        (("name=stream", "True"), "$.stream"),
+        (("name=stream", "1"), "$.stream"),
+        (("name=models", "[]"), "$.models"),
+        (("name=metadata", "{}"), "$.metadata"),
+    ] {
+        let fault = read(Endpoint::Transcriptions, &[part]).expect_err(path);
+        assert_eq!(fault.path, path);
+    }
+    for count in ["", "-1", "+1", "1.0", "1e3", "99999999999999999999"] {
+        let fault = read(Endpoint::ImageEdits, &[model, ("name=n", count)]).expect_err(count);
+        assert_eq!(fault.path, "$.n");
+    }
 }
 
 #[test]
