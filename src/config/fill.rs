@@ -3,11 +3,14 @@
 
 use std::path::Path;
 
+use super::keys::{Grammar, Key, Kind};
 use super::load::{Environment, ReadError};
 use super::problem::OutCode;
 
-/// Bytes of a referenced file.
+/// Bytes of a referenced file: a secret is a line.
 const FILE_CAP: u64 = 64 << 10;
+/// Bytes of one that holds certificates: a system's whole bundle has a quarter of that.
+const BUNDLE_CAP: u64 = 1 << 20;
 /// Bytes of a value with everything filled in.
 const VALUE_CAP: usize = 1 << 20;
 
@@ -56,6 +59,9 @@ impl FillError {
                     .to_owned(),
             ),
             Self::Unset(name) => Some(format!("set it, or give a default: `${{env:{name}:-default}}`")),
+            Self::File(_, FileFault::Read(ReadError::TooLarge(FILE_CAP))) => Some(
+                "is it the file you meant? a secret is a line; only certificates (`ca`) may be larger, up to 1 MiB".to_owned(),
+            ),
             Self::File(..) | Self::TooLarge => None,
         }
     }
@@ -66,9 +72,18 @@ pub(super) fn has_reference(text: &str) -> bool {
     text.contains("${")
 }
 
-/// The text with every reference filled in. `seen` is told each path before it is read.
+/// How large a file may be that is filled in for a key.
+pub(super) const fn most(key: &Key) -> u64 {
+    match key.kind {
+        Kind::Text(Grammar::Pem) => BUNDLE_CAP,
+        _ => FILE_CAP,
+    }
+}
+
+/// The text with every reference filled in, from files of at most so many bytes. `seen` is told each path before it is read.
 pub(super) fn fill(
     text: &str,
+    most: u64,
     environment: &dyn Environment,
     seen: &mut dyn FnMut(&Path),
 ) -> Result<String, FillError> {
@@ -86,7 +101,7 @@ pub(super) fn fill(
         let end = reference
             .find('}')
             .ok_or_else(|| FillError::Malformed(shorten(reference)))?;
-        out.push_str(&resolve(&reference[2..end], environment, seen)?);
+        out.push_str(&resolve(&reference[2..end], most, environment, seen)?);
         rest = &reference[end + 1..];
         if out.len() > VALUE_CAP {
             return Err(FillError::TooLarge);
@@ -99,6 +114,7 @@ pub(super) fn fill(
 /// The value of what stands between `${` and `}`.
 fn resolve(
     inner: &str,
+    most: u64,
     environment: &dyn Environment,
     seen: &mut dyn FnMut(&Path),
 ) -> Result<String, FillError> {
@@ -121,17 +137,17 @@ fn resolve(
         }
         Some(("file", path)) if Path::new(path).is_absolute() && !path.contains(['$', '\0']) => {
             seen(Path::new(path));
-            read(path, environment)
+            read(path, most, environment)
         }
         Some(_) | None => Err(malformed()),
     }
 }
 
 /// The text of a referenced file, without its one trailing line end (editors and `echo` add it).
-fn read(path: &str, environment: &dyn Environment) -> Result<String, FillError> {
+fn read(path: &str, most: u64, environment: &dyn Environment) -> Result<String, FillError> {
     let fault = |fault| FillError::File(path.to_owned(), fault);
     let bytes = environment
-        .read(Path::new(path), FILE_CAP)
+        .read(Path::new(path), most)
         .map_err(|error| fault(FileFault::Read(error)))?;
     let mut text = String::from_utf8(bytes).map_err(|_| fault(FileFault::NotText))?;
     if text.ends_with('\n') {

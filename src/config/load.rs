@@ -34,7 +34,7 @@ pub struct Loaded {
     pub sources: Sources,
     /// All problems, by place.
     pub problems: Vec<Problem>,
-    /// What holds, one line per setting, no secret in it; tenants are left out.
+    /// What holds, one line per setting, no secret in it; of tenants, where their own credentials come from.
     pub settings: String,
     /// SHA-256 of the texts in the order of loading, in hex: what `cat outrigger.toml tenants.d/*.toml | sha256sum` prints.
     pub hash: String,

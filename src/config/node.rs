@@ -52,7 +52,7 @@ impl<'t> Node<'t> {
             return None;
         };
         mask::known(&mut context.sources, self.key, text, self.site);
-        context.fill(text, self.site)
+        context.fill(text, self.key, self.site)
     }
 
     /// The value of the text.

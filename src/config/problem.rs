@@ -150,7 +150,7 @@ out_codes! {
         "A `${env:NAME}` names a variable that is not set (or is not UTF-8) in the environment of the sidecar. Set it, or give a default: `${env:NAME:-default}`. An unset variable is never taken for an empty text.";
     /// `${file:/path}` that cannot be read.
     FileUnreadable 9 "referenced file not readable"
-        "A `${file:/path}` names a file that cannot be read, is not UTF-8, or is larger than 64 KiB. The path must be absolute, and the user the sidecar runs as must be able to read it.";
+        "A `${file:/path}` names a file that cannot be read, is not UTF-8, or is larger than 64 KiB (1 MiB for certificates). The path must be absolute, and the user the sidecar runs as must be able to read it.";
     /// A `${…}` that is not a reference.
     ReferenceMalformed 10 "malformed reference"
         "`${` opens a reference: `${env:NAME}`, `${env:NAME:-default}` or `${file:/absolute/path}`, closed by `}`. For the two characters themselves write `$${`.";

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::fill;
-use super::keys::Place;
+use super::keys::{Key, Place};
 use super::load::Environment;
 use super::mask;
 use super::node::{Node, article};
@@ -71,17 +71,17 @@ impl<'e> Context<'e> {
     }
 
     /// A string with its references filled in, if they can be; reports and remembers nothing.
-    pub(super) fn peek(&self, text: &str) -> Option<String> {
-        fill::fill(text, self.environment, &mut |_| {}).ok()
+    pub(super) fn peek(&self, text: &str, key: &Key) -> Option<String> {
+        fill::fill(text, fill::most(key), self.environment, &mut |_| {}).ok()
     }
 
     /// A string with its references filled in.
-    pub(super) fn fill(&mut self, text: &str, site: Site) -> Option<Sited<String>> {
+    pub(super) fn fill(&mut self, text: &str, key: &Key, site: Site) -> Option<Sited<String>> {
         if !fill::has_reference(text) {
             return Some(Sited::new(text.to_owned(), site));
         }
         let watched = &mut self.watched;
-        match fill::fill(text, self.environment, &mut |path| {
+        match fill::fill(text, fill::most(key), self.environment, &mut |path| {
             watched.insert(path.to_path_buf());
         }) {
             Ok(value) => {

@@ -131,7 +131,7 @@ impl<T: Setting> Setting for AnyOr<T> {
 /// Whether the text is that one word, filled in or not; reports nothing.
 fn word_alone(node: &Node<'_>, context: &mut Context<'_>, word: &str) -> Option<Sited<()>> {
     let text = node.value.as_str()?;
-    if context.peek(text).as_deref() != Some(word) {
+    if context.peek(text, node.key).as_deref() != Some(word) {
         return None;
     }
     node.text(context).map(|text| text.map(|_| ()))
@@ -210,6 +210,7 @@ impl Setting for Vec<OwnCredential> {
                     "",
                 );
             }
+            settings::note_own(&mut context.written, entry.key, &entry.shown, entry.site);
             let key = Secret::read(&entry, context);
             if let (Ok(upstream), Some(key)) = (upstream, key) {
                 let upstream = Sited::new(upstream, name.site);

@@ -1,5 +1,6 @@
 //! What holds, as one line per setting: the values as written, secrets hidden, and the defaults of the rest.
-//! Must never show a filled-in value (the reference stands in for it), and never list tenants: there are thousands.
+//! Must never show a filled-in value (the reference stands in for it), and of tenants list nothing but
+//! where some of their own credentials come from: there are thousands.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -20,6 +21,15 @@ const LINES: usize = 2000;
 /// Notes a setting for the list; those of tenants are left out.
 pub(super) fn note(list: &mut Vec<Written>, key: &'static Key, shown: &str, site: Site) {
     if !key.path.starts_with("tenants.") && list.len() < LINES {
+        let shown = shown.to_owned();
+        list.push(Written { key, shown, site });
+    }
+}
+
+/// Notes a credential of a tenant's own: whose, for which upstream, and where it comes from. Of many, some: what the
+/// operator looks for is whether it is the one that was meant.
+pub(super) fn note_own(list: &mut Vec<Written>, key: &'static Key, shown: &str, site: Site) {
+    if list.len() < LINES / 2 {
         let shown = shown.to_owned();
         list.push(Written { key, shown, site });
     }
@@ -79,6 +89,23 @@ fn value(written: &Written, sources: &Sources) -> String {
 #[cfg(test)]
 mod tests {
     use crate::config::{System, load_text};
+
+    #[test]
+    fn of_a_tenants_own_credentials_it_is_said_where_they_come_from() {
+        let text = "[upstreams.own]\ndialect = \"openai\"\nurl = \"http://h\"\n\
+                    [tenants.acme]\ncredentials.own = \"${file:/run/secrets/acme}\"\n\
+                    [tenants.globex]\ncredentials = { own = \"sk-in-clear\" }\n\
+                    [tenants.initech]\ncredentials.own = \"${env:NO_SUCH:-sk-fallback}\"\n";
+        let settings = load_text("outrigger.toml", text, &System).settings;
+        for line in [
+            "tenants.acme.credentials.own = \"${file:/run/secrets/acme}\"\n",
+            "tenants.globex.credentials.own = ***\n",
+            "tenants.initech.credentials.own = ***\n",
+        ] {
+            assert!(settings.contains(line), "{line} not in {settings}");
+        }
+        assert!(!settings.contains("sk-"), "{settings}");
+    }
 
     #[test]
     fn every_setting_of_the_process_stands_there_and_no_secret() {

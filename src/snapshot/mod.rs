@@ -128,7 +128,7 @@ impl Snapshot {
         self.log_level
     }
 
-    /// What holds, one line per setting, no secret in it; tenants are left out.
+    /// What holds, one line per setting, no secret in it; of tenants, where their own credentials come from.
     pub fn settings(&self) -> &str {
         &self.settings
     }

@@ -51,7 +51,7 @@ fn every_configuration_is_whole() {
             }
         }
     }
-    assert!(files.len() >= 5, "{files:?}");
+    assert!(files.len() >= 6, "{files:?}");
     for file in files {
         let ended = place.run(&["check", "--deny-warnings", "-c", file.to_str().unwrap()]);
         assert_eq!(ended.code, Some(0), "{}: {ended:?}", file.display());
@@ -250,6 +250,37 @@ fn two_tenants_are_told_apart() {
             "globex, its key in the path: 200",
             "both keys at once: 403 identity-conflict",
             "nobody: 401 identity-missing",
+        ],
+        "{said:?}"
+    );
+}
+
+/// The gateway's socket lies where the test says; who may open it is who the test runs as.
+#[test]
+fn a_gateway_names_its_customers_and_nobody_else() {
+    let (place, ..) = equipped();
+    let folder = root().join("examples/gateway");
+    let main = read_to_string(folder.join("outrigger.toml")).unwrap();
+    let listen = "[listen]\n";
+    assert!(main.contains(listen), "the ports would not be free");
+    let free = format!("{listen}telemetry = \"127.0.0.1:0\"\n");
+    place.write("outrigger.toml", &main.replacen(listen, &free, 1));
+    let run = place.path("run");
+    std::fs::create_dir(&run).unwrap();
+    let place = place.with("RUN_DIR", run.to_str().unwrap());
+    let _served = place.serve(&["serve", "--simulate"]);
+    let calls = folder.join("calls.sh");
+    let said = place.shell(&format!("sh '{}'", calls.display()));
+    let lines: Vec<&str> = said.out.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines,
+        [
+            "for customer-acme: 200",
+            "for customer-globex: 200",
+            "for somebody it does not vouch for: 403 identity-conflict",
+            "for a customer that is not there: 401 identity-unknown",
+            "for two at once: 400 identity-malformed",
+            "for nobody but itself: 403 model-denied",
         ],
         "{said:?}"
     );

@@ -35,7 +35,7 @@ impl Environment for Fixed {
 }
 
 fn filled(text: &str) -> Result<String, FillError> {
-    fill(text, &Fixed, &mut |_| {})
+    fill(text, FILE_CAP, &Fixed, &mut |_| {})
 }
 
 #[test]
@@ -94,12 +94,20 @@ fn what_is_an_error() {
         filled("${file:/large}").map_err(|error| error.to_string()),
         Err("cannot read `/large`: it is larger than 65536 bytes".to_owned())
     );
+    let hint = filled("${file:/large}").expect_err("too large").hint();
+    assert!(hint.is_some_and(|hint| hint.contains("only certificates (`ca`) may be larger")));
+    let ca = super::super::keys::find("upstreams.*.ca").expect("a key");
+    let error = fill("${file:/large}", most(ca), &Fixed, &mut |_| {}).expect_err("too large");
+    assert_eq!(
+        error.to_string(),
+        "cannot read `/large`: it is larger than 1048576 bytes"
+    );
 }
 
 #[test]
 fn files_are_named_even_when_they_cannot_be_read() {
     let mut seen = Vec::new();
-    let result = fill("${file:/missing}", &Fixed, &mut |path| {
+    let result = fill("${file:/missing}", FILE_CAP, &Fixed, &mut |path| {
         seen.push(path.to_path_buf());
     });
     assert_eq!(
