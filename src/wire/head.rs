@@ -322,7 +322,9 @@ impl Head {
                 self.parsed = end + 1;
                 self.looked = end + 1;
                 self.count_field(limits)?;
-                self.field(&field)?;
+                if field.may_be_known() {
+                    self.known_field(&field.trimmed())?;
+                }
                 continue;
             }
             let fresh = bytes.get(self.looked..).unwrap_or_default();

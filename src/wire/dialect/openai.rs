@@ -12,7 +12,7 @@ use crate::units::{Dialect, Endpoint};
 
 mod answer;
 
-pub(super) use answer::answer;
+pub(super) use answer::{answer, document};
 
 /// The endpoint of a method and the first three path segments after `/v1` (empty where there are fewer).
 pub(super) fn endpoint(method: &Method, segments: &[&str; 3]) -> Endpoint {

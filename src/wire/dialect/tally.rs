@@ -165,9 +165,10 @@ pub struct AnswerFacts<'a> {
     pub speed: Speed,
     /// The answer's id.
     pub id: Option<&'a str>,
-    /// Bytes of generated text seen (tool arguments and reasoning included, padding not); the estimate's basis.
+    /// Bytes of generated text seen (tool arguments and reasoning included, padding not); the estimate's basis. Those of
+    /// a document that reports its usage are not counted.
     pub output_bytes: u64,
-    /// Whether any generated text was seen.
+    /// Whether any generated text was seen and counted.
     pub content_seen: bool,
     /// Whether the document, or the dialect's terminal event, was seen.
     pub finished: bool,
@@ -264,40 +265,49 @@ impl Tally {
         if self.broken || self.finished || (scanner.is_none() && self.skim(bytes)) {
             return;
         }
-        let paths = &Answer::of(self.dialect).paths;
-        let scanner =
-            scanner.get_or_insert_with(|| Box::new(json_scan::Scanner::new(paths, Rules::LENIENT)));
+        let answer = Answer::of_document(self.dialect);
+        let scanner = scanner.get_or_insert_with(|| {
+            Box::new(json_scan::Scanner::new(&answer.paths, Rules::LENIENT))
+        });
         if scanner.push(bytes).is_err() {
             self.broken = true;
             self.unreadable = 1;
         }
         let scan = scanner.so_far();
-        self.output_bytes = scan.text_bytes;
+        let text_bytes = scan.text_bytes;
         // The root is the first path of every answer table.
         let root = scan.members().first().filter(|member| member.path == ROOT);
         if root.is_some_and(|root| root.value.end > root.value.start) {
             // What follows the document is not looked at.
-            let said = self.running.absorb(Answer::of(self.dialect), scan);
+            let said = self.running.absorb(answer, scan);
             self.ends(said);
         }
+        self.output_bytes = if self.reports() { 0 } else { text_bytes };
     }
 }
 
 impl Tally {
-    /// Reads a document that came in one piece, as most do; whether that is what it was.
+    /// Reads a document that came in one piece and reports its usage, as most do; whether that is what it was.
     fn skim(&mut self, bytes: &[u8]) -> bool {
-        let answer = Answer::of(self.dialect);
-        let mut running = Running::default();
+        let answer = Answer::of_document(self.dialect);
         let mut said = Said::default();
         let whole = json_scan::skim(&answer.paths, bytes, &mut |path, seen| {
-            running.take(answer, path, seen, &mut said);
+            self.running.take(answer, path, seen, &mut said);
         });
-        if let Some(text_bytes) = whole {
-            self.output_bytes = text_bytes;
-            self.running = running;
+        if whole.is_some() {
             self.ends(said);
+            if self.reports() {
+                return true;
+            }
         }
-        whole.is_some()
+        // Its text has to be counted, or it is not beyond doubt.
+        *self = Self::new(self.dialect, self.endpoint);
+        false
+    }
+
+    /// Whether the document has told what it used.
+    fn reports(&self) -> bool {
+        self.final_usage && self.running.usage(self.dialect).is_some()
     }
 
     fn ends(&mut self, said: Said) {

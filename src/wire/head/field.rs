@@ -11,7 +11,7 @@ use crate::units::Code;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::wire) struct Field<'a> {
     pub(super) name: &'a [u8],
-    /// Without the white space around it.
+    /// Without the white space around it, unless it was read by [`plain`].
     pub(super) value: &'a [u8],
 }
 
@@ -58,22 +58,18 @@ impl Seen {
 }
 
 /// Reads a field line that nothing can be said against: whole, its name made of the usual bytes, its value of text.
-/// Also where its line feed is. `None` says nothing; [`Field::split`] and [`Field::check_value`] judge.
+/// Also where its line feed is. `None` says nothing; [`Field::split`] and [`Field::check_value`] judge. The white space
+/// around the value is still there, since few fields are looked at any further: see [`Field::trimmed`].
 #[inline]
 pub(super) fn plain(bytes: &[u8], from: usize) -> Option<(Field<'_>, usize)> {
-    let colon = block::find(bytes, from, |byte| {
-        let letter = u8::from((byte | 0x20).wrapping_sub(b'a') < 26);
-        let digit = u8::from(byte.wrapping_sub(b'0') < 10);
-        1 ^ (letter | digit | u8::from(byte == b'-'))
+    let colon = block::find(bytes, from, |lane| {
+        !(lane.with(0x20).within(b'a', b'z') | lane.within(b'0', b'9') | lane.is(b'-'))
     });
-    let (name, b":") = (bytes.get(from..colon)?, bytes.get(colon..=colon)?) else {
-        return None;
-    };
-    let end = block::find(bytes, colon + 1, |byte| {
-        (u8::from(byte < 0x20) & u8::from(byte != b'\t')) | u8::from(byte == 0x7f)
-    });
-    let value = trim(bytes.get(colon + 1..end)?);
-    let whole = !name.is_empty() && bytes.get(end..end + 2) == Some(b"\r\n");
+    let name = bytes.get(from..colon)?;
+    // A tab is looked at by the other way.
+    let end = block::find(bytes, colon, |lane| lane.at_most(0x1f) | lane.is(0x7f));
+    let value = bytes.get(colon..end)?.strip_prefix(b":")?;
+    let whole = !name.is_empty() && bytes.get(end..)?.starts_with(b"\r\n");
     whole.then_some((Field { name, value }, end + 1))
 }
 
@@ -100,6 +96,15 @@ impl<'a> Field<'a> {
             )),
             Some(_) => Err(Broken::malformed("a field name is not a token")),
             None => Err(Broken::malformed("a field line has no colon")),
+        }
+    }
+
+    /// The field without the white space around its value.
+    #[inline]
+    pub(super) fn trimmed(&self) -> Self {
+        Self {
+            name: self.name,
+            value: trim(self.value),
         }
     }
 

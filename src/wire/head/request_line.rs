@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr3};
 
-use super::super::block;
+use super::super::block::{self, Lane};
 use super::field::{is_authority, is_token};
 use super::{Broken, Limits, Version};
 use crate::units::Code;
@@ -115,8 +115,7 @@ fn is_absolute(target: &[u8]) -> bool {
 }
 
 /// Visible ASCII without the bytes that no URI reader agrees on; `#` never reaches a server (RFC 9112 §3.2).
-fn is_no_target_byte(byte: u8) -> u8 {
-    let graphic = u8::from(byte.wrapping_sub(b'!') < 94);
-    let odd = u8::from(byte == b'"') | u8::from(byte == b'#') | u8::from(byte == b'`');
-    1 ^ graphic | odd | u8::from(byte == b'<') | u8::from(byte == b'>')
+fn is_no_target_byte(lane: Lane) -> Lane {
+    let odd = lane.is(b'"') | lane.is(b'#') | lane.is(b'`') | lane.is(b'<') | lane.is(b'>');
+    !lane.within(b'!', b'~') | odd
 }

@@ -3,15 +3,17 @@
 //! [scanner](super::Scanner) would read otherwise: where there is a doubt it says so, and the scanner reads.
 
 use super::Kind;
-use super::paths::{Node, NodeId, PathId, Paths};
+use super::paths::{Node, NodeId, PathId, Paths, first_word};
 use super::scanner::is_space;
-use super::text::{self, End};
-use crate::wire::block;
+use super::text::{Number, integer};
+use marks::Marks;
+
+mod marks;
 
 /// The value of a governed member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen<'a> {
-    /// A string; without its text where that is long or not plain ASCII.
+    /// A string; without its text where that is long or not Unicode.
     Text(Option<&'a str>),
     /// A non-negative integer without fraction or exponent, up to `u64::MAX`.
     Integer(u64),
@@ -21,35 +23,37 @@ pub enum Seen<'a> {
     Scalar(Kind),
 }
 
-/// Reads the first document in `bytes` and shows each governed member, a container before what is in it. Returns the
-/// bytes of all string values that are not media, as written; `None` if the document is not whole, or not beyond doubt.
-/// What was shown until then is to be forgotten.
+/// Reads the first document in `bytes` and shows each governed member, a container before what is in it. `None` if the
+/// document is not whole, or not beyond doubt; what was shown until then is to be forgotten.
 pub fn skim<'a>(
     paths: &'static Paths,
     bytes: &'a [u8],
     show: &mut impl FnMut(PathId, Seen<'a>),
-) -> Option<u64> {
+) -> Option<()> {
     let mut skim = Skim {
         paths,
         bytes,
+        marks: Marks::of(bytes),
         at: 0,
-        text_bytes: 0,
         show,
     };
-    skim.value(NodeId::ROOT, 0)?;
-    Some(skim.text_bytes)
+    skim.value(NodeId::ROOT, 0)
 }
 
 struct Skim<'a, 's, S> {
     paths: &'static Paths,
     bytes: &'a [u8],
+    /// All quotes and brackets from `at` on.
+    marks: Marks<'a>,
     at: usize,
-    text_bytes: u64,
     show: &'s mut S,
 }
 
 /// No governed path is as long.
 const DEEPEST: usize = 32;
+
+/// No answer nests as deeply, and the scanner allows more.
+const DEEPEST_CONTENT: usize = 256;
 
 /// The longest text that is shown.
 const LONGEST: usize = 1024;
@@ -76,14 +80,15 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
         let seen = match byte {
             b'{' | b'[' => return self.container(node, byte, depth),
             b'"' => {
-                let (raw, plain) = self.string()?;
+                let from = self.at + 1;
+                let raw = self.quoted()?;
                 Seen::Text(match raw.get(..LONGEST + 1) {
                     Some(_) => None,
-                    None if plain => Some(std::str::from_utf8(raw).ok()?),
-                    None => return None,
+                    None if self.is_escaped(from, raw) => return None,
+                    None => std::str::from_utf8(raw).ok(),
                 })
             }
-            b'0'..=b'9' => self.integer()?,
+            b'-' | b'0'..=b'9' => self.number(byte)?,
             _ => Seen::Scalar(self.word(byte)?),
         };
         if let Some(path) = self.paths.path(node) {
@@ -93,7 +98,7 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
     }
 
     fn container(&mut self, node: NodeId, open: u8, depth: usize) -> Option<()> {
-        let start = self.at;
+        self.mark()?;
         self.at += 1;
         let first = self.token()?;
         let (kind, close) = match open {
@@ -105,6 +110,7 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
             (self.show)(path, Seen::Container(kind, empty));
         }
         if empty {
+            self.mark()?;
             self.at += 1;
             return Some(());
         }
@@ -121,8 +127,13 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
                 return self.elements(element, depth + 1);
             }
         }
-        self.at = start;
         self.step_over()
+    }
+
+    /// The next mark stands here.
+    #[inline]
+    fn mark(&mut self) -> Option<()> {
+        (self.marks.next()? == self.at).then_some(())
     }
 
     fn members(&mut self, keys: &'static Node, depth: usize) -> Option<()> {
@@ -152,77 +163,102 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
     }
 
     /// Whether a comma follows, and not the end.
+    #[inline]
     fn goes_on(&mut self, close: u8) -> Option<bool> {
         let byte = self.token()?;
-        self.at += 1;
-        match byte {
-            b',' => Some(true),
-            byte if byte == close => Some(false),
-            _ => None,
+        if byte == close {
+            self.mark()?;
+        } else if byte != b',' {
+            return None;
         }
+        self.at += 1;
+        Some(byte == b',')
     }
 
     fn key(&mut self, keys: &'static Node) -> Option<NodeId> {
         let from = self.at + 1;
-        let end = self.string_end(from).filter(|end| end.plain)?;
-        self.at = end.quote + 1;
-        let found = keys.lookup(self.bytes.get(from..end.quote)?, end.first);
+        let raw = self.quoted()?;
+        if self.is_escaped(from, raw) {
+            return None;
+        }
+        let first = match self.bytes.get(from..)?.first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => first_word(raw),
+        };
         Some(
-            found
+            keys.lookup(raw, first)
                 .filter(|found| found.exact)
                 .map_or(NodeId::CONTENT, |found| found.key.node),
         )
     }
 
     /// Steps over a value that nobody asked for.
+    #[inline]
     fn content(&mut self, byte: u8) -> Option<()> {
         match byte {
-            b'"' => self.string().map(drop),
-            b'{' | b'[' => self.step_over(),
-            b'0'..=b'9' => self.integer().map(drop),
+            b'"' => self.quoted().map(drop),
+            b'{' | b'[' => {
+                self.mark()?;
+                self.step_over()
+            }
+            b'-' | b'0'..=b'9' => self.number(byte).map(drop),
             _ => self.word(byte).map(drop),
         }
     }
 
-    /// A string value from its opening quote on: its inside, and whether that is ASCII without escapes.
-    fn string(&mut self) -> Option<(&'a [u8], bool)> {
-        let from = self.at + 1;
-        let end = self.string_end(from)?;
-        let raw = self.bytes.get(from..end.quote)?;
-        self.at = end.quote + 1;
-        self.counts(raw);
-        Some((raw, end.plain))
+    /// Whether an escape stands in what was just read from there.
+    #[inline]
+    fn is_escaped(&self, from: usize, raw: &[u8]) -> bool {
+        self.marks.may_be_escaped(from) && raw.contains(&b'\\')
+    }
+
+    /// What stands between the quotes here.
+    #[inline]
+    fn quoted(&mut self) -> Option<&'a [u8]> {
+        self.mark()?;
+        let quote = self.marks.next()?;
+        let raw = self.bytes.get(self.at + 1..quote)?;
+        self.at = quote + 1;
+        Some(raw)
     }
 
     #[inline]
-    fn string_end(&self, from: usize) -> Option<End> {
-        text::end(self.bytes, from, false).or_else(|| text::end_of_last(self.bytes, from))
-    }
-
-    #[inline]
-    fn counts(&mut self, raw: &[u8]) {
-        if !text::is_media(raw, raw.len()) {
-            self.text_bytes += raw.len() as u64;
-        }
-    }
-
-    fn integer(&mut self) -> Option<Seen<'a>> {
+    fn number(&mut self, first: u8) -> Option<Seen<'a>> {
         let from = self.at;
-        let mut sum = Some(0_u64);
+        let mut sum = 0_u64;
         while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0'))
             && digit <= 9
         {
-            sum = sum
-                .and_then(|sum| sum.checked_mul(10))
-                .and_then(|sum| sum.checked_add(u64::from(digit)));
+            sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit));
             self.at += 1;
         }
-        let simple = self.bytes.get(from) != Some(&b'0') || self.at == from + 1;
-        match self.bytes.get(self.at)? {
-            b'.' | b'e' | b'E' => None,
-            _ if simple => Some(sum.map_or(Seen::Scalar(Kind::Number), Seen::Integer)),
-            _ => None,
+        let simple = match first {
+            b'-' => false,
+            b'0' => self.at == from + 1,
+            // With more digits, the sum may have gone round.
+            _ => self.at - from < 20,
+        };
+        if simple && !matches!(self.bytes.get(self.at)?, b'.' | b'e' | b'E') {
+            return Some(Seen::Integer(sum));
         }
+        self.at = from;
+        self.number_by_digits(first)
+    }
+
+    /// Reads a number that is no plain integer.
+    #[cold]
+    fn number_by_digits(&mut self, first: u8) -> Option<Seen<'a>> {
+        let (from, mut number) = (self.at, Number::first(first));
+        self.at += 1;
+        while let Some(next) = number.next(*self.bytes.get(self.at)?) {
+            number = next;
+            self.at += 1;
+        }
+        if !number.is_complete() {
+            return None;
+        }
+        let digits = std::str::from_utf8(self.bytes.get(from..self.at)?).ok()?;
+        Some(integer(digits).map_or(Seen::Scalar(Kind::Number), Seen::Integer))
     }
 
     fn word(&mut self, byte: u8) -> Option<Kind> {
@@ -240,35 +276,26 @@ impl<'a, S: FnMut(PathId, Seen<'a>)> Skim<'a, '_, S> {
         Some(kind)
     }
 
-    /// Steps over a container, from bracket to bracket and quote to quote.
+    /// Steps over a container that has been opened, from bracket to bracket.
     fn step_over(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
+        let mut depth = 1_usize;
         loop {
-            self.at = block::find(self.bytes, self.at, |byte| {
-                u8::from(byte == b'"')
-                    | u8::from(byte | 0x20 == b'{')
-                    | u8::from(byte | 0x20 == b'}')
-            });
-            match *self.bytes.get(self.at)? {
-                b'"' => {
-                    let from = self.at + 1;
-                    let end = self.string_end(from)?;
-                    self.at = end.quote + 1;
-                    if self.token()? != b':' {
-                        self.counts(self.bytes.get(from..end.quote)?);
-                    }
-                }
+            let at = self.marks.next_bracket()?;
+            match *self.bytes.get(at)? {
                 b'{' | b'[' => {
                     depth += 1;
-                    self.at += 1;
+                    if depth > DEEPEST_CONTENT {
+                        return None;
+                    }
                 }
-                _ => {
+                b'}' | b']' => {
                     depth -= 1;
-                    self.at += 1;
                     if depth == 0 {
+                        self.at = at + 1;
                         return Some(());
                     }
                 }
+                _ => return None,
             }
         }
     }

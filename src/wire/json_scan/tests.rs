@@ -528,6 +528,56 @@ fn document() -> impl Strategy<Value = String> {
     })
 }
 
+/// What a skim says of a member.
+fn said<'a>(scan: &'a Scan, member: &Member) -> Seen<'a> {
+    match member.kind {
+        Kind::String => Seen::Text(scan.text(member)),
+        Kind::Number => scan
+            .integer(member)
+            .map_or(Seen::Scalar(Kind::Number), Seen::Integer),
+        kind @ (Kind::Object | Kind::Array) => Seen::Container(kind, member.empty),
+        kind => Seen::Scalar(kind),
+    }
+}
+
+#[test]
+fn most_documents_are_skimmed_without_a_doubt() {
+    for text in [
+        r#"{"model":"m","choices":[{"text":"say \"usage\": {}, \\","n":-1.5e3}],"max_tokens":7}"#,
+        "{ \"choices\" :\n\t[ {\"é\": \"\\u00e9\\ud83d\\ude00 ü 世界\"} ] , \"tools\": [ ] }",
+        r#"{"temperature":1.0,"top_p":0.98,"x":[[],{},[{"a":[1,2,"]}"]}]],"stream":false}"#,
+        r#"{"metadata":{"user_id":"u"},"long":"0123456789012345678901234567890123456789012345678901234567890\\\\"}"#,
+    ] {
+        for pad in 0..130 {
+            let bytes = [" ".repeat(pad).as_bytes(), text.as_bytes()].concat();
+            let mut seen = Vec::new();
+            let skimmed = skim(&PATHS, &bytes, &mut |path, what| seen.push((path, what)));
+            let scan = scan(Rules::LENIENT, &bytes).unwrap();
+            let scanned = scan.members().iter();
+            let scanned: Vec<_> = scanned.map(|one| (one.path, said(&scan, one))).collect();
+            assert_eq!((skimmed, seen), (Some(()), scanned), "{pad} {text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_json_in_a_string_is_left_to_the_scanner() {
+    for text in [
+        "{\"a\":\"\t\"}",
+        r#"{"a":"\x"}"#,
+        r#"{"a":"\u12g4"}"#,
+        r#"{"a":"\u12"}"#,
+        r#"{"a":"b}"#,
+        r#"{\"a":1}"#,
+        r#"{"m\u006fdel":"b"}"#,
+    ] {
+        for pad in 0..70 {
+            let bytes = [" ".repeat(pad).as_bytes(), text.as_bytes()].concat();
+            assert_eq!(skim(&PATHS, &bytes, &mut |_, _| ()), None, "{pad} {text}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_chunking_gives_the_same(text in document(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
@@ -589,6 +639,26 @@ proptest! {
         let grammar = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes);
         let theirs = grammar.is_ok() && std::str::from_utf8(&bytes).is_ok();
         prop_assert_eq!(ours.is_ok(), theirs, "{:?} {:?}", ours, grammar);
+    }
+
+    #[test]
+    fn what_is_skimmed_is_what_is_scanned(
+        text in document(),
+        pad in 0..70_usize,
+        change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut bytes = " ".repeat(pad).into_bytes();
+        bytes.extend_from_slice(text.as_bytes());
+        if let Some((at, byte)) = change {
+            let index = at.index(bytes.len());
+            bytes[index] = byte;
+        }
+        let mut seen = Vec::new();
+        let skimmed = skim(&PATHS, &bytes, &mut |path, what| seen.push((path, what)));
+        if let (Some(()), Ok(scan)) = (skimmed, scan(Rules::LENIENT, &bytes)) {
+            let scanned: Vec<_> = scan.members().iter().map(|member| (member.path, said(&scan, member))).collect();
+            prop_assert_eq!(seen, scanned);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Must never allocate more than the caller bounds.
 
 use super::paths::{MAX_KEY, first_word};
-use crate::wire::block;
+use crate::wire::block::{self, Lane};
 
 /// Reads a number's text as a non-negative integer: digits only, so neither `-1` nor `1.0` nor `1e3`; `None` over
 /// `u64::MAX` too.
@@ -85,32 +85,24 @@ pub(super) struct End {
 #[inline(always)]
 pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
     // Most strings are short, and over before a search has set itself up.
-    let (word, mut rest) = bytes.get(from..)?.split_first_chunk::<8>()?;
-    let first = u64::from_le_bytes(*word);
-    let mut found = not_plain(first);
-    let mut at = from;
-    for _ in 0..3 {
-        if found != 0 {
-            break;
-        }
-        let (word, behind) = rest.split_first_chunk::<8>()?;
-        found = not_plain(u64::from_le_bytes(*word));
-        rest = behind;
-        at += 8;
-    }
-    if found == 0 {
-        at += 8;
+    let Some(head) = bytes.get(from..)?.first_chunk::<8>() else {
+        return end_of_last(bytes, from);
+    };
+    let first = u64::from_le_bytes(*head);
+    let found = not_plain(first);
+    let known = if found == 0 {
+        block::find(bytes, from + 8, not_plain_lane)
     } else {
-        at += (found.trailing_zeros() / 8) as usize;
-        if bytes.get(at) == Some(&b'"') {
-            return Some(End {
-                quote: at,
-                plain: true,
-                first,
-            });
-        }
+        from + (found.trailing_zeros() / 8) as usize
+    };
+    if *bytes.get(known)? == b'"' {
+        return Some(End {
+            quote: known,
+            plain: true,
+            first,
+        });
     }
-    let (quote, plain) = end_of_long(bytes, from, at, wants_utf8)?;
+    let (quote, plain) = end_of_long(bytes, from, known, wants_utf8)?;
     Some(End {
         quote,
         plain,
@@ -118,13 +110,13 @@ pub(super) fn end(bytes: &[u8], from: usize, wants_utf8: bool) -> Option<End> {
     })
 }
 
-/// As [`end`], for a plain string among the document's last bytes, where there is no room for words of eight.
+/// As [`end`], for a plain string in the document's last seven bytes.
 #[cold]
-pub(super) fn end_of_last(bytes: &[u8], from: usize) -> Option<End> {
-    let rest = bytes.get(from..).filter(|rest| rest.len() <= 40)?;
+fn end_of_last(bytes: &[u8], from: usize) -> Option<End> {
+    let rest = bytes.get(from..)?;
     let at = rest
         .iter()
-        .position(|&byte| not_plain_byte(byte) != 0 || byte >= 0x80)?;
+        .position(|&byte| is_special(byte) || byte >= 0x80)?;
     (rest[at] == b'"').then(|| End {
         quote: from + at,
         plain: true,
@@ -132,74 +124,87 @@ pub(super) fn end_of_last(bytes: &[u8], from: usize) -> Option<End> {
     })
 }
 
+/// Where a byte is `"`, `\`, a control byte or not ASCII.
 #[inline]
-fn not_plain_byte(byte: u8) -> u8 {
-    // As signed numbers, bytes from 0x80 on are below zero.
-    u8::from(byte.cast_signed() < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+fn not_plain_lane(lane: Lane) -> Lane {
+    is_stop(lane) | !lane.at_most(0x7f)
 }
 
+/// The closing quote of a string that starts at `from` and is plain up to `known`; and whether all of it is. `None` as for
+/// [`end`].
 #[inline(never)]
-fn end_of_long(bytes: &[u8], from: usize, known: usize, wants_utf8: bool) -> Option<(usize, bool)> {
-    let (mut at, mut plain, mut unicode) = (known, true, false);
-    loop {
-        at = block::find(bytes, at, not_plain_byte);
-        match *bytes.get(at)? {
-            b'"' => break,
-            b'\\' => {
-                plain = false;
-                at += match bytes.get(at + 1)? {
-                    b'n' | b'"' | b'\\' | b'/' | b'b' | b'f' | b'r' | b't' => 2,
-                    b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
-                    _ => return None,
-                };
-            }
-            0x80.. => {
-                unicode = true;
-                at = skip_unicode(bytes, at);
-            }
-            _ => return None,
+pub(super) fn end_of_long(
+    bytes: &[u8],
+    from: usize,
+    known: usize,
+    wants_utf8: bool,
+) -> Option<(usize, bool)> {
+    let (mut at, mut plain) = (known, true);
+    let mut wide = Lane::load(&[0; 16]);
+    let quote = 'blocks: loop {
+        bytes.get(at)?;
+        wide = wide | block::union(bytes, at, |lane| lane);
+        let next = at + block::BLOCK;
+        if block::union(bytes, at, is_stop).bits() == 0 {
+            at = next;
+            continue;
         }
-    }
-    if unicode && wants_utf8 && std::str::from_utf8(bytes.get(from..at)?).is_err() {
+        let [mut stops] = block::marks(bytes, at, |lane| [is_stop(lane)]);
+        let base = at;
+        at = next;
+        while stops != 0 {
+            let stop = base + stops.trailing_zeros() as usize;
+            match *bytes.get(stop)? {
+                b'"' => break 'blocks stop,
+                b'\\' => {
+                    plain = false;
+                    let end = stop + escape(bytes, stop)?;
+                    stops &= block::from_on(end - base);
+                    at = next.max(end);
+                }
+                _ => return None,
+            }
+        }
+    };
+    let raw = bytes.get(from..quote)?;
+    let unicode = wide.bits() != 0 && !raw.is_ascii();
+    if unicode && wants_utf8 && std::str::from_utf8(raw).is_err() {
         return None;
     }
-    Some((at, plain && !unicode))
+    Some((quote, plain && !unicode))
+}
+
+/// Where a byte is `"`, `\` or a control byte.
+#[inline]
+fn is_stop(lane: Lane) -> Lane {
+    // With that bit turned, the quote is next to the control bytes.
+    lane.flipped(b'"' ^ 0x20).at_most(0x20) | lane.is(b'\\')
+}
+
+/// How long the escape is that begins at `at`; `None` if there is no such escape, or not all of it.
+#[inline]
+pub(super) fn escape(bytes: &[u8], at: usize) -> Option<usize> {
+    match *bytes.get(at + 1)? {
+        b'n' | b'"' | b'\\' | b'/' | b'b' | b'f' | b'r' | b't' => Some(2),
+        b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => Some(6),
+        _ => None,
+    }
 }
 
 /// The position, at or after `from`, of the first `"`, `\`, control or non-ASCII byte; the length if there is none.
 pub(super) fn skip_plain(bytes: &[u8], from: usize) -> usize {
-    let mut rest = bytes.get(from..).unwrap_or_default();
-    while let Some((block, behind)) = rest.split_first_chunk::<64>() {
-        if !is_plain(block) {
-            break;
-        }
-        rest = behind;
-    }
-    skip(bytes, bytes.len() - rest.len(), not_plain, |byte| {
-        is_special(byte) || byte >= 0x80
-    })
+    block::find(bytes, from, not_plain_lane)
 }
 
 /// As [`skip_plain`], but non-ASCII bytes are skipped too.
 pub(super) fn skip_unicode(bytes: &[u8], from: usize) -> usize {
-    skip(bytes, from, special, is_special)
+    block::find(bytes, from, is_stop)
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of each byte that is `"`, `\` or a control byte; exact up to and including the first hit.
-#[inline]
-const fn special(word: u64) -> u64 {
-    let quote = word ^ (LOW * 0x22);
-    let slash = word ^ (LOW * 0x5c);
-    let hits = (quote.wrapping_sub(LOW) & !quote)
-        | (slash.wrapping_sub(LOW) & !slash)
-        | (word.wrapping_sub(LOW * 0x20) & !word);
-    hits & HIGH
-}
-
-/// As [`special`], but for non-ASCII bytes too.
+/// The high bit of each byte that is `"`, `\`, a control byte or not ASCII; exact up to and including the first hit.
 #[inline]
 const fn not_plain(word: u64) -> u64 {
     let quote = (word ^ (LOW * 0x22)).wrapping_sub(LOW);
@@ -207,36 +212,9 @@ const fn not_plain(word: u64) -> u64 {
     (quote | slash | word.wrapping_sub(LOW * 0x20) | word) & HIGH
 }
 
-/// Whether no byte is `"`, `\`, control or not ASCII.
-#[inline]
-fn is_plain(block: &[u8; 64]) -> bool {
-    // Written so that it is done 16 bytes at a time.
-    let mut hits = [0_u8; 32];
-    for half in block.as_chunks::<32>().0 {
-        for (hit, &byte) in hits.iter_mut().zip(half) {
-            *hit |= not_plain_byte(byte).wrapping_neg();
-        }
-    }
-    hits == [0; 32]
-}
-
 #[inline]
 const fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
-}
-
-#[inline]
-fn skip(bytes: &[u8], from: usize, hits: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) -> usize {
-    let mut rest = bytes.get(from..).unwrap_or_default();
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let found = hits(u64::from_le_bytes(*word));
-        if found != 0 {
-            return bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize;
-        }
-        rest = behind;
-    }
-    let tail = rest.iter().position(|&byte| hit(byte));
-    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
 /// Why an escaped string has no text.

@@ -9,7 +9,23 @@ use crate::wire::dialect::tally::{Answer, Count, Fact};
 pub(in crate::wire::dialect) fn answer() -> &'static Answer {
     static TABLE: LazyLock<Answer> = LazyLock::new(|| {
         Answer::compile(&[
-            ANSWER,
+            DOCUMENT,
+            CHOICES,
+            USAGE,
+            RESPONSE_USAGE,
+            GROQ_USAGE,
+            TOOL_USAGE,
+            RESPONSE_TOOL_USAGE,
+        ])
+    });
+    &TABLE
+}
+
+/// The members of an answer that is one document.
+pub(in crate::wire::dialect) fn document() -> &'static Answer {
+    static TABLE: LazyLock<Answer> = LazyLock::new(|| {
+        Answer::compile(&[
+            DOCUMENT,
             USAGE,
             RESPONSE_USAGE,
             GROQ_USAGE,
@@ -22,7 +38,12 @@ pub(in crate::wire::dialect) fn answer() -> &'static Answer {
 
 type Facts = &'static [(&'static str, Fact)];
 
-const ANSWER: Facts = &[
+const CHOICES: Facts = &[
+    ("$.choices", Fact::Choices),
+    ("$.choices[*].finish_reason", Fact::Finish),
+];
+
+const DOCUMENT: Facts = &[
     ("$", Fact::Root),
     ("$.type", Fact::Type),
     ("$.id", Fact::Id),
@@ -32,8 +53,6 @@ const ANSWER: Facts = &[
     ("$.service_tier", Fact::Tier),
     ("$.response.service_tier", Fact::Tier),
     ("$.error", Fact::Error),
-    ("$.choices", Fact::Choices),
-    ("$.choices[*].finish_reason", Fact::Finish),
 ];
 
 /// What the provider's own tools used, beside the usage.

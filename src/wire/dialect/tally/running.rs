@@ -23,6 +23,15 @@ impl Answer {
         }
     }
 
+    /// The same for an answer that is one document: without what only streams are read for, which stands around the
+    /// text of the answer, so that all of that is passed over at once.
+    pub(in crate::wire::dialect) fn of_document(dialect: Dialect) -> &'static Self {
+        match dialect {
+            Dialect::OpenAi => crate::wire::dialect::openai::document(),
+            Dialect::Anthropic => crate::wire::dialect::anthropic::answer(),
+        }
+    }
+
     pub(in crate::wire::dialect) fn compile(tables: &[&[(&'static str, Fact)]]) -> Self {
         let rows = || tables.iter().copied().flatten();
         let names: Vec<&'static str> = rows().map(|&(name, _)| name).collect();
