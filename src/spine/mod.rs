@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 pub use keys::{Pass, PoolKey};
 pub use log::{LogFormat, LogQueue, LogWriter, log};
-pub use note::Line;
+pub(crate) use note::name;
+pub use note::{Line, Name};
 
 use crate::meters::TenantMeters;
 use crate::snapshot::{Held, Tenant};

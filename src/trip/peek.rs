@@ -128,6 +128,9 @@ fn boundary_of(headers: &HeaderMap, governed: &Governed) -> Result<Boundary, Ref
 
 /// Whether a content type is JSON, and in no other charset than the one that was scanned.
 fn is_json(kind: &[u8]) -> bool {
+    if kind == b"application/json" {
+        return true;
+    }
     let mut parts = kind.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
     let is_json = media.is_empty()

@@ -70,7 +70,9 @@ fn billing(endpoint: Endpoint) -> Billing {
         | Endpoint::Completions
         | Endpoint::Decisions
         | Endpoint::ImageGenerations
+        | Endpoint::ImageEdits
         | Endpoint::Speech
+        | Endpoint::Transcriptions
         | Endpoint::Complete => Billing::Metered,
         Endpoint::ClientSecrets
         | Endpoint::Images
@@ -383,7 +385,7 @@ pub(super) fn bill(run: &Run, usage: Counted<Usage>) -> Option<Charge> {
     }
     let meter = run.meter();
     let facts = meter.map(Meter::facts).unwrap_or_default();
-    let model = facts.model.or_else(|| run.model_sent()).unwrap_or_default();
+    let model = facts.model.or_else(|| run.sent_model()).unwrap_or_default();
     let passes = meter.map(Meter::passes).unwrap_or_default();
     let terms = Served {
         regional: upstream.pricing.regional,

@@ -32,7 +32,7 @@ use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
 pub(super) use money::Affords;
 use place::Place;
-use words::clip;
+use words::{clip, clipped};
 
 /// A trip under way: the spine, what it holds, and what is known of it so far. Dropping it is its end.
 /// Boxed from the start, since it is handed on from the steps to the answer's body.
@@ -73,6 +73,7 @@ struct Question {
     /// Whose it is within the tenant, as it says itself.
     attribution: Attribution,
     model: Option<Box<str>>,
+    /// What was sent, where it is another.
     model_sent: Option<Box<str>>,
     stream: bool,
     background: bool,
@@ -80,6 +81,13 @@ struct Question {
     input_estimate: u64,
     tier: Option<Box<str>>,
     key_source: Option<KeySource>,
+}
+
+impl Question {
+    /// The model that was sent, as far as one was named.
+    fn sent_model(&self) -> Option<&str> {
+        self.model_sent.as_deref().or(self.model.as_deref())
+    }
 }
 
 /// Whose credential a request shows to its upstream.
@@ -298,7 +306,8 @@ impl Run {
     /// What will be sent is known; a model only where the request names one.
     pub(super) fn sends(&mut self, verdict: &Verdict) {
         let model = &verdict.model;
-        self.question.model_sent = (!model.is_empty()).then(|| clip(model));
+        let rewritten = self.question.model.as_deref() != Some(clipped(model));
+        self.question.model_sent = (rewritten && !model.is_empty()).then(|| clip(model));
         if verdict.checks_geo {
             self.answer.place = Place::Awaited;
         }
@@ -393,8 +402,8 @@ impl Run {
     }
 
     /// The model that was asked of the upstream.
-    pub(super) fn model_sent(&self) -> Option<&str> {
-        self.question.model_sent.as_deref()
+    pub(super) fn sent_model(&self) -> Option<&str> {
+        self.question.sent_model()
     }
 
     /// The service tier that was asked for.

@@ -2,7 +2,8 @@
 //! provider's, or a refusal in the provider's shape. The one place that renders a stop.
 //! Must never say more to a caller than its tenant may know.
 
-use std::ops::Range;
+mod own;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,10 +17,11 @@ use super::meter::{MeteredBody, OutBody};
 use super::record::Run;
 use super::stop::CUT;
 use super::{Refusal, Stop, admit};
-use crate::limits::{Broke, Dimension, Level, Levels};
+use crate::limits::Broke;
 use crate::snapshot::Standing;
-use crate::units::{Boot, Code, Dialect, Ending, RequestId, Wall};
+use crate::units::{Boot, Code, Dialect, Ending, RequestId};
 use crate::wire::error_body::{self, BudgetDetail, RefusalDetail};
+pub(super) use own::OwnFields;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("outrigger-request-id");
 const CODE: HeaderName = HeaderName::from_static("outrigger-code");
@@ -38,7 +40,7 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
     let (mut parts, body) = response.into_parts();
     let mut headers = std::mem::take(&mut parts.headers);
     let dialect = run.upstream().map(|upstream| upstream.dialect);
-    forward::carry_back(&mut headers, own_fields(&run, run.head_at(), dialect));
+    forward::carry_back(&mut headers, &own_fields(&run, run.head_at(), dialect));
     if filter.is_some() || matches!(body, Content::Listed(_)) {
         headers.remove(header::CONTENT_LENGTH);
     }
@@ -133,9 +135,7 @@ fn render(run: &Run, refusal: &Refusal, dialect: Option<Dialect>) -> Response<Ou
     let mut response = own(refusal.code, id, Bytes::from(body));
     let headers = response.headers_mut();
     if proven {
-        for (name, value) in own_fields(run, run.now(), dialect) {
-            headers.insert(name, value);
-        }
+        own_fields(run, run.now(), dialect).add_to(headers, |_, _| true);
     }
     if let Some(retry_after) = retry_after {
         // Rounded up: a client that comes back a moment early would only be refused again.
@@ -201,185 +201,10 @@ fn id_value(id: RequestId) -> HeaderValue {
 }
 
 /// Who answered, and the tenant's own limits, in the headers of the dialect.
-fn own_fields(run: &Run, now: Boot, dialect: Option<Dialect>) -> Vec<(HeaderName, HeaderValue)> {
-    let levels = run.account().levels(now);
-    let mut values = Values {
-        text: Vec::with_capacity(128),
-        spans: Vec::with_capacity(7),
-    };
-    values.add(REQUEST_ID, |out| {
-        out.extend_from_slice(&run.spine().id().encode());
-    });
+fn own_fields(run: &Run, now: Boot, dialect: Option<Dialect>) -> OwnFields {
+    let (id, levels) = (run.spine().id(), run.account().levels(now));
     match dialect {
-        Some(Dialect::Anthropic) => {
-            anthropic_limits(&levels, run.ground().clock.wall(), &mut values);
-        }
-        Some(Dialect::OpenAi) | None => openai_limits(&levels, &mut values),
-    }
-    values.into_fields()
-}
-
-macro_rules! triple {
-    ($prefix:literal, middle, $name:literal) => {
-        [
-            const { HeaderName::from_static(concat!($prefix, "limit-", $name)) },
-            const { HeaderName::from_static(concat!($prefix, "remaining-", $name)) },
-            const { HeaderName::from_static(concat!($prefix, "reset-", $name)) },
-        ]
-    };
-    ($prefix:literal, last, $name:literal) => {
-        [
-            const { HeaderName::from_static(concat!($prefix, $name, "-limit")) },
-            const { HeaderName::from_static(concat!($prefix, $name, "-remaining")) },
-            const { HeaderName::from_static(concat!($prefix, $name, "-reset")) },
-        ]
-    };
-}
-
-fn openai_limits(levels: &Levels, values: &mut Values) {
-    let tokens = [
-        Dimension::Tokens,
-        Dimension::InputTokens,
-        Dimension::OutputTokens,
-    ];
-    let tokens = tokens
-        .into_iter()
-        .find_map(|dimension| levels.of(dimension));
-    if let Some(level) = levels.of(Dimension::Requests) {
-        let names = triple!("x-ratelimit-", middle, "requests");
-        values.put(names, &level, |out| go_duration(level.reset, out));
-    }
-    if let Some(level) = tokens {
-        let names = triple!("x-ratelimit-", middle, "tokens");
-        values.put(names, &level, |out| go_duration(level.reset, out));
-    }
-}
-
-fn anthropic_limits(levels: &Levels, now: Wall, values: &mut Values) {
-    for (dimension, names) in [
-        (
-            Dimension::Requests,
-            triple!("anthropic-ratelimit-", last, "requests"),
-        ),
-        (
-            Dimension::Tokens,
-            triple!("anthropic-ratelimit-", last, "tokens"),
-        ),
-        (
-            Dimension::InputTokens,
-            triple!("anthropic-ratelimit-", last, "input-tokens"),
-        ),
-        (
-            Dimension::OutputTokens,
-            triple!("anthropic-ratelimit-", last, "output-tokens"),
-        ),
-    ] {
-        if let Some(level) = levels.of(dimension) {
-            let millis = u64::try_from(level.reset.as_millis()).unwrap_or(u64::MAX);
-            // Whole seconds, rounded up, as the provider writes them.
-            let seconds = now.0.saturating_add(millis).div_ceil(1000);
-            let at = Wall(seconds.saturating_mul(1000));
-            values.put(names, &level, |out| at.write_seconds(out));
-        }
-    }
-}
-
-/// Header values written one behind the other, so that all of them share one allocation.
-#[derive(Default)]
-struct Values {
-    text: Vec<u8>,
-    spans: Vec<(HeaderName, Range<usize>)>,
-}
-
-impl Values {
-    fn add(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.text.len();
-        write(&mut self.text);
-        self.spans.push((name, start..self.text.len()));
-    }
-
-    fn put(&mut self, names: [HeaderName; 3], level: &Level, reset: impl FnOnce(&mut Vec<u8>)) {
-        let [limit, remaining, resets] = names;
-        self.add(limit, |out| decimal(level.limit.most(), out));
-        self.add(remaining, |out| decimal(level.remaining, out));
-        self.add(resets, reset);
-    }
-
-    fn into_fields(self) -> Vec<(HeaderName, HeaderValue)> {
-        let text = Bytes::from(self.text);
-        // Digits, letters and punctuation only: always a valid value.
-        let value = |span| HeaderValue::from_maybe_shared(text.slice(span)).ok();
-        let fields = self.spans.into_iter();
-        fields
-            .filter_map(|(name, span)| Some((name, value(span)?)))
-            .collect()
-    }
-}
-
-fn decimal(value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = value;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-/// A span as OpenAI writes resets: `12ms`, `1s`, `6m0s`.
-fn go_duration(span: Duration, out: &mut Vec<u8>) {
-    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    if millis < 1000 {
-        decimal(millis, out);
-        out.extend_from_slice(b"ms");
-        return;
-    }
-    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    if hours > 0 {
-        decimal(hours, out);
-        out.push(b'h');
-    }
-    if seconds >= 60 {
-        decimal(minutes, out);
-        out.push(b'm');
-    }
-    decimal(seconds % 60, out);
-    out.push(b's');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, decimal, go_duration};
-
-    #[test]
-    fn numbers_and_spans_are_written_as_providers_do() {
-        for (value, expected) in [
-            (0, "0"),
-            (7, "7"),
-            (1_000_000, "1000000"),
-            (u64::MAX, "18446744073709551615"),
-        ] {
-            let mut out = Vec::new();
-            decimal(value, &mut out);
-            assert_eq!(out, expected.as_bytes());
-        }
-        for (millis, expected) in [
-            (0, "0ms"),
-            (12, "12ms"),
-            (1000, "1s"),
-            (1001, "2s"),
-            (360_000, "6m0s"),
-            (3_661_000, "1h1m1s"),
-        ] {
-            let mut out = Vec::new();
-            go_duration(Duration::from_millis(millis), &mut out);
-            assert_eq!(out, expected.as_bytes());
-        }
+        Some(Dialect::Anthropic) => OwnFields::anthropic(id, &levels, run.ground().clock.wall()),
+        Some(Dialect::OpenAi) | None => OwnFields::openai(id, &levels),
     }
 }

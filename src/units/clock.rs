@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::digits::pair;
+
 /// Nanoseconds on a monotonic clock that counts suspend too (`CLOCK_BOOTTIME`). Rates run on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Boot(pub u64);
@@ -30,10 +32,10 @@ pub struct Wall(pub u64);
 impl Wall {
     /// Appends RFC 3339 in UTC with milliseconds: `2026-11-24T13:01:02.007Z`.
     pub fn rfc3339(self, out: &mut Vec<u8>) {
-        self.seconds(out);
-        out.push(b'.');
-        digits(self.0 % 1000, 3, out);
-        out.push(b'Z');
+        let [tens, ones] = pair(self.0 % 100);
+        let [_, hundreds] = pair(self.0 % 1000 / 100);
+        out.extend_from_slice(&self.seconds());
+        out.extend_from_slice(&[b'.', hundreds, tens, ones, b'Z']);
     }
 
     /// RFC 3339 in UTC, in whole seconds: `2026-11-24T13:01:02Z`.
@@ -45,12 +47,12 @@ impl Wall {
 
     /// Appends RFC 3339 in UTC, in whole seconds.
     pub fn write_seconds(self, out: &mut Vec<u8>) {
-        self.seconds(out);
+        out.extend_from_slice(&self.seconds());
         out.push(b'Z');
     }
 
     /// The date and time of day, by the civil-from-days reckoning of the proleptic Gregorian calendar.
-    fn seconds(self, out: &mut Vec<u8>) {
+    fn seconds(self) -> [u8; 19] {
         let seconds = self.0 / 1000;
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         // Years begin in March here, so that the leap day is the last of its year.
@@ -68,25 +70,19 @@ impl Wall {
         };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        digits(year, 4, out);
-        for (separator, value) in [
-            (b'-', month),
-            (b'-', day),
-            (b'T', hour),
-            (b':', minute),
-            (b':', second),
+        let mut text = *b"0000-00-00T00:00:00";
+        for (at, value) in [
+            (0, year / 100),
+            (2, year),
+            (5, month),
+            (8, day),
+            (11, hour),
+            (14, minute),
+            (17, second),
         ] {
-            out.push(separator);
-            digits(value, 2, out);
+            text[at..at + 2].copy_from_slice(&pair(value));
         }
-    }
-}
-
-/// The last `count` decimal digits of a number.
-fn digits(value: u64, count: u32, out: &mut Vec<u8>) {
-    for place in (0..count).rev() {
-        let digit = value / 10_u64.pow(place) % 10;
-        out.push(b'0' + u8::try_from(digit).unwrap_or_default());
+        text
     }
 }
 

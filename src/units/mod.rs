@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod clock;
 pub mod code;
+pub mod digits;
 pub mod endpoint;
 pub mod hours;
 pub mod ids;

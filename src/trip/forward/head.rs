@@ -2,13 +2,13 @@
 //! identities and spent credentials are taken out, the upstream's own credential and one stamp go in.
 //! Must never let a `Connection` header take out what identifies or frames a message.
 
-use std::cell::Cell;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::super::accept::percent_decoded;
 use super::super::decide::Asker;
 use super::super::identify::CARRIERS;
+use super::super::respond::OwnFields;
+use super::names::Names;
 use super::spent::Spent;
 use crate::config::values::{Stamp, Trust};
 use crate::snapshot::{Credential, Upstream};
@@ -36,22 +36,36 @@ pub(super) fn prepare(
 ) {
     let tenant = asker.tenant;
     let replaced = asker.key.credential.is_some();
-    let replays = Cell::new(false);
-    remove_shown(headers, spent);
-    remove(headers, |name| match fate(name) {
-        Fate::Replay => {
-            replays.set(true);
-            false
+    let (mut nominates, mut replays) = (false, false);
+    let mut doomed = Names::default();
+    for (name, value) in headers.iter() {
+        let dooms = match fate(name.as_str()) {
+            Fate::Replay => {
+                replays = true;
+                false
+            }
+            Fate::Hop => {
+                nominates |= name == header::CONNECTION;
+                true
+            }
+            Fate::Override => true,
+            Fate::Length => framing == Framing::Anew,
+            Fate::Credential(carrier) => replaced || spent.was_in(carrier),
+            Fate::Account => replaced,
+            Fate::Trace => upstream.trust == Trust::External,
+            Fate::End | Fate::Protected => is_tenant_name(name.as_str()),
+        };
+        // A key that must not go on may stand in any field, whether or not it is a carrier.
+        if dooms || spent.shows_in(value.as_bytes()) {
+            doomed.push(name.clone());
         }
-        Fate::Hop | Fate::Override => true,
-        Fate::Length => framing == Framing::Anew,
-        Fate::Credential(carrier) => replaced || spent.was_in(carrier),
-        Fate::Account => replaced,
-        Fate::Trace => upstream.trust == Trust::External,
-        Fate::End | Fate::Protected => is_tenant_name(name),
-    });
+    }
+    if nominates {
+        doomed.extend(nominees(headers));
+    }
+    doomed.leave(headers);
     headers.insert(header::HOST, upstream.authority.clone());
-    if replays.get() && asker.shared {
+    if replays && asker.shared {
         scope_replays(headers, asker);
     }
     match asker.key.credential {
@@ -82,39 +96,15 @@ fn scope_replays(headers: &mut HeaderMap, asker: &Asker<'_>) {
     }
 }
 
-/// Takes out every field in which a key that must not go on stands, whether or not it is a carrier.
-fn remove_shown(headers: &mut HeaderMap, spent: &Spent) {
-    let shown: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(_, value)| spent.shows_in(value.as_bytes()))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in &shown {
-        headers.remove(name);
-    }
-}
-
-/// Takes out what `dooms` names, and what `Connection` nominates and may nominate. One pass over the names;
-/// most heads have nothing to lose, and then nothing is allocated.
-fn remove(headers: &mut HeaderMap, dooms: impl Fn(&str) -> bool) {
-    let mut doomed: Vec<HeaderName> = Vec::new();
-    let mut nominates = false;
-    for name in headers.keys() {
-        nominates |= name == header::CONNECTION;
-        if dooms(name.as_str()) {
-            doomed.push(name.clone());
-        }
-    }
-    if nominates {
-        doomed.extend(nominees(headers));
-    }
-    for name in &doomed {
-        headers.remove(name);
-    }
-}
-
 /// The fields that `Connection` nominates and may nominate.
 fn nominees(headers: &HeaderMap) -> Vec<HeaderName> {
+    let connection = headers.get_all(header::CONNECTION);
+    if connection
+        .iter()
+        .all(|value| matches!(value.as_bytes(), b"keep-alive" | b"close"))
+    {
+        return Vec::new();
+    }
     let nominated = nominated(headers);
     if nominated.is_empty() {
         return Vec::new();
@@ -327,22 +317,20 @@ fn baggage(headers: &mut HeaderMap, tenant: &TenantId) {
 
 /// Takes out of an answer's head what belongs to the hop, and the provider's own rate limits: on a shared
 /// key they tell of other tenants' load. What the sidecar says instead stands in `own`.
-pub(in crate::trip) fn carry_back(headers: &mut HeaderMap, own: Vec<(HeaderName, HeaderValue)>) {
-    let mut own: Vec<_> = own
-        .into_iter()
-        .map(|(name, value)| (name, value, false))
-        .collect();
-    let mut doomed: Vec<HeaderName> = Vec::new();
+pub(in crate::trip) fn carry_back(headers: &mut HeaderMap, own: &OwnFields) {
+    let mut placed = 0_u32;
+    let mut doomed = Names::default();
     let (mut nominates, mut coded) = (false, false);
     for (name, value) in headers.iter_mut() {
         if is_provider_limit(name.as_str()) || is_own(name.as_str()) {
             // A field that is replaced keeps its place; that costs less than to go and come back.
-            match own.iter_mut().find(|(known, ..)| known == name) {
-                Some((_, ours, used @ false)) => {
-                    value.clone_from(ours);
-                    *used = true;
+            let at = own.find(name).filter(|at| placed >> at & 1 == 0);
+            match at.and_then(|at| Some((at, own.value(at)?))) {
+                Some((at, ours)) => {
+                    *value = ours;
+                    placed |= 1 << at;
                 }
-                Some(_) | None => doomed.push(name.clone()),
+                None => doomed.push(name.clone()),
             }
         } else if fate(name.as_str()) == Fate::Hop {
             nominates |= name == header::CONNECTION;
@@ -357,14 +345,10 @@ pub(in crate::trip) fn carry_back(headers: &mut HeaderMap, own: Vec<(HeaderName,
     if nominates {
         doomed.extend(nominees(headers));
     }
-    for name in &doomed {
-        headers.remove(name);
-    }
-    for (name, value, used) in own {
-        if !used || doomed.contains(&name) {
-            headers.insert(name, value);
-        }
-    }
+    doomed.leave(headers);
+    own.add_to(headers, |at, name| {
+        placed >> at & 1 == 0 || doomed.has(name)
+    });
 }
 
 /// What only the sidecar says.

@@ -4,6 +4,7 @@
 
 mod head;
 mod models;
+mod names;
 mod spent;
 
 use std::time::Duration;
@@ -202,7 +203,9 @@ fn uri(upstream: &Upstream, to: &Target, spent: &Spent) -> Result<Uri, Refusal> 
             "the path holds a credential",
         ));
     }
-    let mut target = String::with_capacity(upstream.base.len() + path.len() + 32);
+    // Of just that length, it is taken as it is.
+    let query = to.query.as_ref().map_or(0, |query| query.len() + 1);
+    let mut target = String::with_capacity(upstream.base.len() + path.len() + query);
     target.push_str(&upstream.base);
     target.push_str(path);
     if target.is_empty() {

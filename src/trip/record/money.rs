@@ -99,7 +99,7 @@ impl Run {
         let cost = cost.map_or(NanoUsd::ZERO, Charge::amount);
         let settled = hold.settle(now, used.input, used.output, cost);
         if let (Some(Counted::Reported(used)), Some(_)) = (usage, &self.quote) {
-            let model = self.question.model_sent.as_deref().unwrap_or_default();
+            let model = self.question.sent_model().unwrap_or_default();
             let used = Ask {
                 input: used.input,
                 output: used.output,

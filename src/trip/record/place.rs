@@ -3,7 +3,7 @@
 
 use crate::meters::Stray;
 use crate::snapshot::GeoRules;
-use crate::spine::Line;
+use crate::spine::{Line, name};
 
 /// What is known of the place.
 #[derive(Debug, Default)]
@@ -49,8 +49,8 @@ impl Place {
     pub(super) fn tell(&self, line: &mut Line<'_>) {
         match self {
             Self::Fine | Self::Awaited => {}
-            Self::Elsewhere(place) => line.text("inference_geo", place),
-            Self::Untold => line.word("inference_geo", "untold"),
+            Self::Elsewhere(place) => line.text(name!("inference_geo"), place),
+            Self::Untold => line.word(name!("inference_geo"), "untold"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Run;
 use crate::limits::Crossing;
-use crate::spine::Line;
+use crate::spine::{Line, name};
 use crate::trip::price::Charge;
 use crate::units::{Counted, Ending, Usage};
 use crate::wire::dialect::tally::Meter;
@@ -13,19 +13,19 @@ impl Run {
     /// The members of the request line.
     pub(super) fn facts(&self, line: &mut Line<'_>, ending: Ending, usage: Option<Counted<Usage>>) {
         self.aim_facts(line);
-        line.word("ending", ending.as_str());
-        line.word("ended_in", self.phase.as_str());
+        line.word(name!("ending"), ending.as_str());
+        line.word(name!("ended_in"), self.phase.as_str());
         if let Some(status) = self.answer.status {
-            line.number("status", u64::from(status.as_u16()));
+            line.number(name!("status"), u64::from(status.as_u16()));
         }
         if let Some(code) = self.code {
-            line.word("code", code.as_str());
+            line.word(name!("code"), code.as_str());
         }
         if let Some(cause) = self.cause {
-            line.word("cause", cause.as_str());
+            line.word(name!("cause"), cause.as_str());
         }
         if let Some(rule) = &self.rule {
-            line.text("rule", &rule.to_string());
+            line.text(name!("rule"), &rule.to_string());
         }
         self.answer_facts(line);
         if let Some(usage) = usage {
@@ -35,9 +35,9 @@ impl Run {
 
     /// What is known of a trip before anything leaves.
     pub(super) fn aim_facts(&self, line: &mut Line<'_>) {
-        line.word("endpoint", self.endpoint.as_str());
+        line.word(name!("endpoint"), self.endpoint.as_str());
         if let Some(upstream) = &self.upstream {
-            line.text("upstream", upstream.name.as_str());
+            line.text(name!("upstream"), upstream.name.as_str());
         }
         self.question_facts(line);
     }
@@ -45,13 +45,13 @@ impl Run {
     fn question_facts(&self, line: &mut Line<'_>) {
         let question = &self.question;
         if let Some(voucher) = &question.voucher {
-            line.text("voucher", voucher.as_str());
+            line.text(name!("voucher"), voucher.as_str());
         }
         let who = question.attribution.who();
         let named = [
-            ("agent", who.agent),
-            ("session", who.session),
-            ("user", who.user),
+            (name!("agent"), who.agent),
+            (name!("session"), who.session),
+            (name!("user"), who.user),
         ];
         for (name, value) in named {
             if let Some(value) = value {
@@ -59,50 +59,48 @@ impl Run {
             }
         }
         if let Some(model) = &question.model {
-            line.text("model", model);
+            line.text(name!("model"), model);
         }
-        if let Some(sent) = &question.model_sent
-            && question.model.as_ref() != Some(sent)
-        {
-            line.text("model_sent", sent);
+        if let Some(sent) = &question.model_sent {
+            line.text(name!("model_sent"), sent);
         }
         if question.stream {
-            line.word("stream", "yes");
+            line.word(name!("stream"), "yes");
         }
         if let Some(retry) = question.retry.filter(|retry| *retry > 0) {
-            line.number("retry", retry);
+            line.number(name!("retry"), retry);
         }
         if let Some(waited) = self.queue_wait {
-            line.number("queue_wait_us", micros(waited));
+            line.number(name!("queue_wait_us"), micros(waited));
         }
         if let Some(source) = question.key_source {
-            line.word("key_source", source.as_str());
+            line.word(name!("key_source"), source.as_str());
         }
     }
 
     fn answer_facts(&self, line: &mut Line<'_>) {
         let answer = &self.answer;
-        line.number("request_bytes", self.sent.bytes());
-        line.number("response_bytes", answer.bytes);
+        line.number(name!("request_bytes"), self.sent.bytes());
+        line.number(name!("response_bytes"), answer.bytes);
         let facts = answer.meter.as_ref().map(Meter::facts).unwrap_or_default();
         if facts.error {
-            line.word("provider_error", "yes");
+            line.word(name!("provider_error"), "yes");
         }
         if let Some(model) = facts.model
-            && Some(model) != self.question.model_sent.as_deref()
+            && Some(model) != self.question.sent_model()
         {
-            line.text("model_answered", clipped(model));
+            line.text(name!("model_answered"), clipped(model));
         }
         if let Some(tier) = facts.service_tier
             && !matches!(tier, "default" | "standard")
         {
-            line.text("service_tier", clipped(tier));
+            line.text(name!("service_tier"), clipped(tier));
         }
         answer.place.tell(line);
         for (name, at) in [
-            ("left_us", answer.left_at),
-            ("head_us", answer.head_at),
-            ("first_us", answer.first_at),
+            (name!("left_us"), answer.left_at),
+            (name!("head_us"), answer.head_at),
+            (name!("first_us"), answer.first_at),
         ] {
             if let Some(at) = at {
                 line.number(name, micros(at.since(self.spine.started())));
@@ -113,34 +111,34 @@ impl Run {
 
 fn usage_facts(line: &mut Line<'_>, counted: Counted<Usage>) {
     let usage = counted.value();
-    line.number("input_tokens", usage.input);
-    line.number("output_tokens", usage.output);
+    line.number(name!("input_tokens"), usage.input);
+    line.number(name!("output_tokens"), usage.output);
     for (name, value) in [
-        ("cache_read_tokens", usage.cache_read),
-        ("cache_write_tokens", usage.cache_write),
-        ("reasoning_tokens", usage.reasoning),
+        (name!("cache_read_tokens"), usage.cache_read),
+        (name!("cache_write_tokens"), usage.cache_write),
+        (name!("reasoning_tokens"), usage.reasoning),
     ] {
         if value > 0 {
             line.number(name, value);
         }
     }
-    line.word("usage", counted.source());
+    line.word(name!("usage"), counted.source());
 }
 
 /// What the call cost, and which budgets that has brought near their end.
 pub(super) fn money(line: &mut Line<'_>, cost: Option<&Charge>, crossings: &[Crossing]) {
     if let Some(charge) = cost {
-        line.number("cost_nano_usd", charge.amount().0);
+        line.number(name!("cost_nano_usd"), charge.amount().0);
         if charge.bill.cost.unpriced {
-            line.word("unpriced", "yes");
+            line.word(name!("unpriced"), "yes");
         }
         if charge.bill.cost.inconsistent {
-            line.word("usage_inconsistent", "yes");
+            line.word(name!("usage_inconsistent"), "yes");
         }
     }
     for crossing in crossings {
-        line.text("budget", &crossing.budget);
-        line.number("budget_percent", u64::from(crossing.percent));
+        line.text(name!("budget"), &crossing.budget);
+        line.number(name!("budget_percent"), u64::from(crossing.percent));
     }
 }
 
@@ -148,8 +146,7 @@ pub(super) fn money(line: &mut Line<'_>, cost: Option<&Charge>, crossings: &[Cro
 pub(super) fn bill(line: &mut Line<'_>, cost: Option<&Charge>) {
     if let Some(charge) = cost {
         let lines = charge.bill.cost.lines();
-        line.amounts(
-            "cost_lines",
+        line.amounts(name!("cost_lines"),
             lines.map(|(line, sum)| (line.as_str(), sum.0)),
         );
     }
@@ -164,7 +161,7 @@ pub(super) fn clip(text: &str) -> Box<str> {
     clipped(text).into()
 }
 
-fn clipped(text: &str) -> &str {
+pub(super) fn clipped(text: &str) -> &str {
     if text.len() <= 128 {
         return text;
     }
