@@ -245,17 +245,7 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::ConfigRejected { problems, text } => {
             error!(target: TARGET, problems, text, "config rejected; what ran before goes on");
         }
-        E::JournalOpened {
-            fresh,
-            tenants,
-            unknown,
-            torn,
-        } => {
-            info!(target: TARGET, fresh, tenants, unknown, torn, "journal open");
-        }
-        E::JournalAlarm { what } => {
-            error!(target: TARGET, what, "the journal is not as it was left; `outrigger audit verify` says more");
-        }
+        E::JournalOpened { .. } | E::JournalAlarm { .. } => journal(&event),
         E::ReloadUnchanged { generation } => {
             info!(target: TARGET, generation, "config unchanged");
         }
@@ -314,6 +304,23 @@ pub fn tell(event: ProcessEvent<'_>) {
         E::TrustRoots { source, count } => {
             info!(target: TARGET, source, count, "trust roots loaded");
         }
+    }
+}
+
+fn journal(event: &ProcessEvent<'_>) {
+    match *event {
+        ProcessEvent::JournalOpened {
+            fresh,
+            tenants,
+            unknown,
+            torn,
+        } => {
+            info!(target: TARGET, fresh, tenants, unknown, torn, "journal open");
+        }
+        ProcessEvent::JournalAlarm { what } => {
+            error!(target: TARGET, what, "the journal is not as it was left; `outrigger audit verify` says more");
+        }
+        _ => {}
     }
 }
 

@@ -78,6 +78,11 @@ const TABLES: &[(&str, &str, &str)] = &[
         "prices.models.\"local/llama\"",
         "the prices of one model, in place of those that come with the program",
     ),
+    (
+        "journal",
+        "journal",
+        "the record of what was done, for every tenant apart; without this section there is none",
+    ),
     ("memory", "memory", "what may be held at once"),
     ("pool", "pool", "connections to upstreams"),
     ("log", "log", "what is written to standard error"),

@@ -21,6 +21,8 @@ const HOSTED_CALLS: u32 = 10;
 /// what comes next was held before it was made.
 const STEP: u64 = 1_024;
 const LEAD: u64 = 512;
+/// How many times as much output as its cap allows an answer may seem to have before the cap is not believed.
+const BEYOND_DOUBT: u64 = 2;
 /// The smallest cap that is put into a request: providers refuse smaller ones (OpenAI, `max_output_tokens`).
 const LEAST_CAP: u64 = 16;
 
@@ -226,18 +228,22 @@ impl Quote {
         true
     }
 
-    /// What the output can come to at most, where the request says.
-    fn is_at_most(&self) -> bool {
-        self.most.is_some_and(|most| self.output >= most)
+    /// What the output can come to at most, where the request says and the answer keeps to it. Its length is an estimate
+    /// while it comes, so that only one of twice the length is beyond doubt.
+    fn at_most(&self, output: u64) -> Option<u64> {
+        self.most
+            .filter(|most| output <= most.saturating_mul(BEYOND_DOUBT))
     }
 
     /// Whether more must be held before so much output goes on; then for how much output.
     pub(super) fn outgrown(&self, output: u64) -> Option<u64> {
-        if self.is_full || self.is_at_most() || output.saturating_add(LEAD) < self.output {
+        let most = self.at_most(output);
+        let is_all = self.is_full || most.is_some_and(|most| self.output >= most);
+        if is_all || output.saturating_add(LEAD) < self.output {
             return None;
         }
         let wanted = output.saturating_add(STEP);
-        Some(self.most.map_or(wanted, |most| wanted.min(most)))
+        Some(most.map_or(wanted, |most| wanted.min(most)))
     }
 
     /// What it comes to to go on to so much output.

@@ -31,6 +31,9 @@ pub(crate) enum Counted {
     Instructions { request: f64, chunk: f64 },
 }
 
+/// The calls by their names, and what they were made for.
+type Traced = (BTreeMap<String, u64>, Tally);
+
 impl Bench {
     /// System calls per request and per chunk, counted over an exact number of them on warm connections.
     pub(crate) fn syscalls(&self, subject: &Subject) -> io::Result<Counted> {
@@ -67,7 +70,7 @@ impl Bench {
         ask: Ask,
         connections: usize,
         answers: usize,
-    ) -> io::Result<Result<(BTreeMap<String, u64>, Tally), String>> {
+    ) -> io::Result<Result<Traced, String>> {
         for _ in 0..ATTEMPTS {
             let clients = self.connect(subject.address(), connections)?;
             let (clients, _) = self.run(subject, clients, ask, Until::Answers(2), None)?;

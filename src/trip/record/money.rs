@@ -26,10 +26,9 @@ impl Run {
             return Affords::Yes;
         };
         let output = self.answer.meter.as_ref().map_or(0, Meter::output_so_far);
-        let grows = match quote.outgrown(output) {
-            None => None,
-            Some(wanted) => Some(self.holds_more(&quote, output, wanted)),
-        };
+        let grows = quote
+            .outgrown(output)
+            .map(|wanted| self.holds_more(&quote, output, wanted));
         if let Some(Some(to)) = grows {
             quote.grown(to);
         }

@@ -146,7 +146,8 @@ pub(super) fn money(line: &mut Line<'_>, cost: Option<&Charge>, crossings: &[Cro
 pub(super) fn bill(line: &mut Line<'_>, cost: Option<&Charge>) {
     if let Some(charge) = cost {
         let lines = charge.bill.cost.lines();
-        line.amounts(name!("cost_lines"),
+        line.amounts(
+            name!("cost_lines"),
             lines.map(|(line, sum)| (line.as_str(), sum.0)),
         );
     }
