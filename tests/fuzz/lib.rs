@@ -9,8 +9,8 @@
 #[path = "../../src/config/mod.rs"]
 pub mod config;
 /// Only what reads bytes of it.
+#[path = "../../src/journal"]
 pub mod journal {
-    #[path = "../../../src/journal/format/mod.rs"]
     pub mod format;
 }
 #[path = "../../src/units/mod.rs"]
