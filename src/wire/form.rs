@@ -7,7 +7,7 @@ mod part;
 use std::fmt;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use part::Described;
 
@@ -287,6 +287,9 @@ impl FormScanner {
         let Some(head) = self.held.strip_suffix(b"\r\n\r\n") else {
             return Ok(());
         };
+        if memmem::find(head, &self.delimiter).is_some() {
+            return Err(self.fault(FormFaultKind::Boundary));
+        }
         let fault = |what| self.fault(FormFaultKind::Head(what));
         let Described {
             name,

@@ -163,6 +163,14 @@ fn where_parts_end_is_no_matter_of_opinion() {
         (format!("{model}---a- \r\n"), FormFaultKind::Boundary),
         (format!("{model}---a-x\r\n"), FormFaultKind::Boundary),
         (format!("{model}---a-\nContent"), FormFaultKind::Boundary),
+        // In the head of a part.
+        (
+            format!(
+                "---a-\r\nContent-Type: text/plain; x=---a---\r\n{}\r\n\r\nm\r\n---a---",
+                named("x")
+            ),
+            FormFaultKind::Boundary,
+        ),
         (
             format!("---a-\r\n{}\r\n\r\nm---a---", named("x")),
             FormFaultKind::Boundary,
