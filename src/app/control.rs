@@ -36,16 +36,16 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
                 Signal::User1 => sidecar.level.want(LogLevel::Debug, None),
                 Signal::User2 | Signal::Window => {}
             },
-            Some(AdminCall { ask, reply }) = sidecar.calls.recv() => match ask {
+            Some(AdminCall { ask, by, reply }) = sidecar.calls.recv() => match ask {
                 Ask::Reload => {
                     herald.reloads();
                     reloads.ask(Some(reply));
                 }
                 Ask::Drain => {
-                    answer(&mut sidecar, &ask, reply);
+                    answer(&mut sidecar, &ask, &by, reply);
                     break Ok(());
                 }
-                ask => answer(&mut sidecar, &ask, reply),
+                ask => answer(&mut sidecar, &ask, &by, reply),
             },
             Some(name) = sidecar.ended.recv() => {
                 tell(ProcessEvent::TaskEnded { name });
@@ -83,9 +83,8 @@ pub async fn control(mut sidecar: Sidecar, signals: &mut Signals) -> Result<(), 
 
 /// Answers calls for as long as the drain takes.
 async fn meanwhile(sidecar: &Sidecar, calls: &mut mpsc::Receiver<AdminCall>) {
-    while let Some(AdminCall { ask, reply }) = calls.recv().await {
-        // Whoever asked may be gone.
-        let _ = reply.send(operate::while_draining(sidecar, &ask));
+    while let Some(AdminCall { ask, by, reply }) = calls.recv().await {
+        operate::while_draining(sidecar, &ask, &by).send(reply);
     }
     pending::<()>().await;
 }

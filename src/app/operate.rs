@@ -8,70 +8,80 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::orders::{self, Answer};
 use super::reload::Outcome;
 use super::sidecar::Sidecar;
 use crate::config::values::LogLevel;
 use crate::edge::{AdminReply, Ask};
 use crate::snapshot::WatchState;
-use crate::units::{AdminOutcome, NanoUsd, TenantId};
+use crate::units::{AdminOutcome, Wall};
 
 /// Does what is asked, and answers; a reload is not done here.
-pub(super) fn answer(sidecar: &mut Sidecar, ask: &Ask, to: oneshot::Sender<AdminReply>) {
-    let reply = match ask {
+pub(super) fn answer(sidecar: &mut Sidecar, ask: &Ask, by: &str, to: oneshot::Sender<AdminReply>) {
+    let answer = match ask {
         Ask::SetLogLevel(level, span) => {
             sidecar.level.want(*level, *span);
-            level_of(sidecar)
+            level_of(sidecar).into()
         }
-        Ask::Health | Ask::Reload => health(sidecar, false),
-        Ask::Config => config(sidecar, false),
+        Ask::Health | Ask::Reload => health(sidecar, false).into(),
+        Ask::Config => config(sidecar, false).into(),
         Ask::Drain
         | Ask::LogLevel
         | Ask::Suspend { .. }
         | Ask::Resume(_)
         | Ask::TopUp { .. }
-        | Ask::Freeze { .. } => while_draining(sidecar, ask),
+        | Ask::Freeze { .. }
+        | Ask::Acknowledge => while_draining(sidecar, ask, by),
     };
-    // Whoever asked may be gone.
-    let _ = to.send(reply);
+    answer.send(to);
 }
 
 /// The same while the sidecar drains, when its configuration does not change any more.
-pub(super) fn while_draining(sidecar: &Sidecar, ask: &Ask) -> AdminReply {
+pub(super) fn while_draining(sidecar: &Sidecar, ask: &Ask, by: &str) -> Answer {
     match ask {
-        Ask::Drain => draining(sidecar),
-        Ask::Health => health(sidecar, true),
-        Ask::Config => config(sidecar, true),
-        Ask::LogLevel => level_of(sidecar),
-        Ask::Suspend { tenant, cut } => suspend(sidecar, tenant, *cut),
-        Ask::Resume(tenant) => resume(sidecar, tenant),
+        Ask::Drain => draining(sidecar).into(),
+        Ask::Health => health(sidecar, true).into(),
+        Ask::Config => config(sidecar, true).into(),
+        Ask::LogLevel => level_of(sidecar).into(),
+        Ask::Suspend { tenant, cut } => orders::suspend(sidecar, tenant, *cut, by),
+        Ask::Resume(tenant) => orders::resume(sidecar, tenant, by),
         Ask::TopUp {
             tenant,
             budget,
             of,
             amount,
-        } => top_up(sidecar, tenant, (budget, of), *amount),
+        } => orders::top_up(sidecar, tenant, (budget, of), *amount, by),
         Ask::Freeze {
             tenant,
             budget,
             frozen,
-        } => freeze(sidecar, tenant, budget, *frozen),
+        } => orders::freeze(sidecar, tenant, budget, *frozen, by),
+        Ask::Acknowledge => acknowledge(sidecar).into(),
         Ask::Reload => {
-            failed(&json!({"result": "rejected", "problems": "the sidecar is draining"}))
+            failed(&json!({"result": "rejected", "problems": "the sidecar is draining"})).into()
         }
-        Ask::SetLogLevel(..) => failed(&json!({"message": "the sidecar is draining"})),
+        Ask::SetLogLevel(..) => failed(&json!({"message": "the sidecar is draining"})).into(),
     }
 }
 
-fn reply(outcome: AdminOutcome, document: &Value) -> AdminReply {
+/// What was lost of the journal is known: budgets and strict work that waited for that go on.
+fn acknowledge(sidecar: &Sidecar) -> AdminReply {
+    match sidecar.lost.acknowledge(sidecar.ground.journal.as_ref()) {
+        Ok(since) => done(&json!({"acknowledged": since.map(Wall::rfc3339_seconds)})),
+        Err(why) => failed(&json!({"message": why.to_string()})),
+    }
+}
+
+pub(super) fn reply(outcome: AdminOutcome, document: &Value) -> AdminReply {
     let json = document.to_string();
     AdminReply { outcome, json }
 }
 
-fn done(document: &Value) -> AdminReply {
+pub(super) fn done(document: &Value) -> AdminReply {
     reply(AdminOutcome::Done, document)
 }
 
-fn failed(document: &Value) -> AdminReply {
+pub(super) fn failed(document: &Value) -> AdminReply {
     reply(AdminOutcome::Failed, document)
 }
 
@@ -113,84 +123,6 @@ fn level_of(sidecar: &Sidecar) -> AdminReply {
     }))
 }
 
-/// The order holds until it is taken back or the process ends, whatever is reloaded meanwhile.
-fn suspend(sidecar: &Sidecar, id: &TenantId, cut: bool) -> AdminReply {
-    let snapshot = sidecar.ground.live.take();
-    let Some(tenant) = snapshot.tenant(id) else {
-        return no_tenant(id);
-    };
-    let account = tenant.account();
-    account.suspend();
-    let open = account.in_flight();
-    if cut {
-        account.cut();
-        sidecar.nudge();
-    }
-    done(&json!({"tenant": id.as_str(), "suspended": true, "cut": cut, "open": open}))
-}
-
-fn resume(sidecar: &Sidecar, id: &TenantId) -> AdminReply {
-    let snapshot = sidecar.ground.live.take();
-    let Some(tenant) = snapshot.tenant(id) else {
-        return no_tenant(id);
-    };
-    let was = tenant.account().order().is_suspended();
-    tenant.account().resume();
-    done(&json!({"tenant": id.as_str(), "suspended": false, "was_suspended": was}))
-}
-
-/// For the window of now: the next one has what the configuration says.
-fn top_up(
-    sidecar: &Sidecar,
-    id: &TenantId,
-    (budget, of): (&str, &str),
-    amount: NanoUsd,
-) -> AdminReply {
-    let ground = &sidecar.ground;
-    let snapshot = ground.live.take();
-    let Some(tenant) = snapshot.tenant(id) else {
-        return no_tenant(id);
-    };
-    let wall = ground.clock.wall();
-    if !tenant.account().top_up(budget, of, amount, wall) {
-        return no_budget(id, budget);
-    }
-    let states = tenant.account().budgets(wall);
-    let mut same = states
-        .iter()
-        .filter(|state| &*state.budget == budget && &*state.of == of);
-    let limit = same.next().map(|state| state.limit.to_string());
-    done(&json!({
-        "tenant": id.as_str(),
-        "budget": budget,
-        "of": of,
-        "added_usd": amount.to_string(),
-        "limit_usd": limit,
-    }))
-}
-
-/// Holds until it is taken back or the process ends.
-fn freeze(sidecar: &Sidecar, id: &TenantId, budget: &str, frozen: bool) -> AdminReply {
-    let snapshot = sidecar.ground.live.take();
-    let Some(tenant) = snapshot.tenant(id) else {
-        return no_tenant(id);
-    };
-    if !tenant.account().freeze(budget, frozen) {
-        return no_budget(id, budget);
-    }
-    done(&json!({"tenant": id.as_str(), "budget": budget, "frozen": frozen}))
-}
-
-fn no_budget(id: &TenantId, budget: &str) -> AdminReply {
-    let message = format!("the tenant `{id}` has no budget `{budget}`");
-    reply(AdminOutcome::Unknown, &json!({ "message": message }))
-}
-
-fn no_tenant(id: &TenantId) -> AdminReply {
-    let message = format!("there is no tenant `{id}`");
-    reply(AdminOutcome::Unknown, &json!({ "message": message }))
-}
-
 fn health(sidecar: &Sidecar, draining: bool) -> AdminReply {
     done(&json!(State::of(sidecar, draining)))
 }
@@ -224,6 +156,8 @@ struct State {
     /// Whether the kernel tells of changes: `on`, `off`, or why it cannot.
     watch: String,
     rejected: Option<Refused>,
+    /// The record of what is done; `null` if there is none.
+    journal: Option<Value>,
 }
 
 /// The last configuration that was not taken.
@@ -261,6 +195,14 @@ impl State {
             rejected: ground.live.rejected().map(|rejected| Refused {
                 at: rejected.at.rfc3339_seconds(),
                 problems: rejected.problems,
+            }),
+            journal: ground.journal.as_ref().map(|recorder| {
+                let health = recorder.journal().health();
+                json!({
+                    "condition": health.condition.as_str(),
+                    "rolled_back": health.rolled_back,
+                    "state_lost": sidecar.lost.shown(),
+                })
             }),
         }
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use super::lost::{Loss, Lost};
 use crate::config::raw::{Journal as Written, Raw};
 use crate::config::values::{JournalMode, OnJournalFailure, OrOff};
 use crate::journal::{Alarm, Journal, Mode, OnFailure, Recovery, Settings, Terms};
 use crate::process::{ProcessEvent, tell};
 use crate::snapshot::Accounts;
 use crate::trip::Recorder;
-use crate::units::Clock;
+use crate::units::{Clock, Wall};
 
 /// The journal in the state directory.
 const DIRECTORY: &str = "journal";
@@ -82,13 +83,14 @@ impl JournalBoot {
     }
 }
 
-/// Opens it, settles what a crash left open, and lets the accounts remember what was spent.
+/// Opens it, settles what a crash left open, and lets the accounts remember what was spent. `careful` is whether any budget
+/// has less than all of it where that is lost.
 pub(super) fn open(
     boot: &JournalBoot,
     state: &Path,
-    accounts: &Accounts,
+    (accounts, careful): (&Arc<Accounts>, bool),
     clock: &Arc<dyn Clock>,
-) -> Result<Recorder, Error> {
+) -> Result<(Recorder, Lost), Error> {
     let directory = state.join(DIRECTORY);
     crate::host::files::private_dir(state)?;
     let opened = Journal::open(&directory, boot.settings(), Arc::clone(clock));
@@ -102,7 +104,30 @@ pub(super) fn open(
         accounts.recall(id, windows.collect());
     }
     report(&recovery);
-    Ok(Recorder::new(journal, boot.terms()))
+    let lost = Lost::read(state, accounts);
+    lost.found(loss(&recovery, careful, clock.wall()))?;
+    if lost.is_rolled_back() {
+        journal.distrust();
+    }
+    let recorder = Recorder::new(journal, boot.terms());
+    if lost.is_some() {
+        recorder.set_lost(true);
+    }
+    Ok((recorder, lost))
+}
+
+/// What of the record is lost, by what a start found.
+fn loss(recovery: &Recovery, careful: bool, now: Wall) -> Option<Loss> {
+    let mut why: Vec<String> = recovery.alarms.iter().map(said).collect();
+    if recovery.fresh && careful {
+        why.push("there is no record of the time before".to_owned());
+    }
+    let rolled_back = |alarm: &Alarm| matches!(alarm, Alarm::RolledBack { .. });
+    (!why.is_empty()).then(|| Loss {
+        since: now,
+        why,
+        rolled_back: recovery.alarms.iter().any(rolled_back),
+    })
 }
 
 /// Tells what a start found, where there was anything before.

@@ -14,6 +14,7 @@ use super::boot::{Boot, Source, state_directory};
 use super::doors::ProxyDoors;
 use super::level::LevelKeeper;
 use super::logging::Logging;
+use super::lost::Lost;
 use super::record;
 use super::reload::{Reloader, Settings, Warnings, compile_whole, has_errors, labels};
 use super::tide;
@@ -79,6 +80,7 @@ pub struct Prepared {
     live: Arc<Live>,
     world: World,
     recorder: Option<Recorder>,
+    lost: Lost,
 }
 
 /// A sidecar that serves.
@@ -93,6 +95,8 @@ pub struct Sidecar {
     pub admin: Vec<SocketAddr>,
     /// What its trips share.
     pub ground: Arc<Ground>,
+    /// What is lost of the record of what was spent.
+    pub lost: Lost,
     /// Reads the configuration again.
     pub reloader: Arc<Reloader>,
     /// Calls from the admin socket.
@@ -137,12 +141,14 @@ impl Sidecar {
             })?;
         let warnings = Warnings::of(&compiled, &loaded);
         let live = Live::new(compiled, now, wall);
-        let recorder = match &boot.journal {
+        let (recorder, lost) = match &boot.journal {
             Some(journal) => {
-                let (accounts, clock) = (&world.accounts, &options.clock);
-                Some(record::open(journal, &state, accounts, clock)?)
+                let careful = live.take().is_careful();
+                let accounts = (&world.accounts, careful);
+                let (recorder, lost) = record::open(journal, &state, accounts, &options.clock)?;
+                (Some(recorder), lost)
             }
-            None => None,
+            None => (None, Lost::nothing(&world.accounts)),
         };
         Ok(Prepared {
             loaded,
@@ -154,6 +160,7 @@ impl Sidecar {
             live,
             world,
             recorder,
+            lost,
         })
     }
 }
@@ -189,6 +196,7 @@ impl Prepared {
             live,
             world,
             recorder,
+            lost,
         } = self;
         let handed = std::mem::take(&mut options.handed);
         let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
@@ -246,6 +254,7 @@ impl Prepared {
             telemetry,
             admin,
             ground,
+            lost,
             reloader: Arc::new(reloader),
             calls,
             ended,

@@ -374,6 +374,8 @@ pub(super) enum CtlVerb {
     Tenants(Tenants),
     /// Say how much is logged, or change it for a while
     Loglevel(Loglevel),
+    /// Go on although part of the journal is lost, as `health` says
+    Acknowledge,
     /// Refuse a tenant from now on, until it is resumed or the sidecar ends
     Suspend {
         /// Whom

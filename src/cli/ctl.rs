@@ -66,6 +66,7 @@ fn target(verb: &CtlVerb) -> (Method, String) {
             let path = format!("/tenants/{tenant}/suspend");
             (Method::POST, with_query(path, [cut, None]))
         }
+        CtlVerb::Acknowledge => (Method::POST, "/acknowledge".to_owned()),
         CtlVerb::Resume { tenant } => (Method::POST, format!("/tenants/{tenant}/resume")),
     }
 }
@@ -110,6 +111,7 @@ fn tell(verb: &CtlVerb, line: &str, is_first: bool) {
         CtlVerb::Loglevel(_) => say(&told::level(&document())),
         CtlVerb::Suspend { .. } => say(&told::suspended(&document())),
         CtlVerb::Resume { .. } => say(&told::resumed(&document())),
+        CtlVerb::Acknowledge => say(&told::acknowledged(&document())),
     }
 }
 

@@ -25,6 +25,22 @@ pub(super) fn health(document: &Value) -> String {
             "the configuration of {at} was rejected; `outrigger ctl config` says why"
         );
     }
+    let journal = &document["journal"];
+    if let Some(condition) = journal["condition"].as_str().filter(|word| *word != "fine") {
+        let _ = writeln!(out, "the journal is {condition}");
+    }
+    if let Some(since) = journal["state_lost"]["since"].as_str() {
+        let why = journal["state_lost"]["why"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let why: Vec<&str> = why.filter_map(Value::as_str).collect();
+        let _ = writeln!(
+            out,
+            "part of the journal is lost, found {since}: {}; `outrigger ctl acknowledge` goes on",
+            why.join("; ")
+        );
+    }
     out + &restart(document)
 }
 
@@ -110,6 +126,8 @@ pub(super) fn budget(document: &Value) -> String {
     };
     let resets = if document["frozen"] == true {
         "frozen"
+    } else if document["state_lost"] == true {
+        "lost"
     } else {
         document["resets_at"].as_str().unwrap_or("never")
     };
@@ -188,6 +206,14 @@ pub(super) fn suspended(document: &Value) -> String {
     format!(
         "{} is suspended until it is resumed or the sidecar ends; {open} under way, {fate}\n",
         word(&document["tenant"])
+    )
+}
+
+/// A document of `acknowledge`.
+pub(super) fn acknowledged(document: &Value) -> String {
+    document["acknowledged"].as_str().map_or_else(
+        || "nothing of the journal is lost".to_owned(),
+        |since| format!("what was found lost at {since} is known; budgets and strict work go on"),
     )
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::values::{
     BudgetScope, Credentials, HoldFor, HttpVersion, JournalMode, KeyHeader, ListenAddress,
-    LogFormat, LogLevel, OnJournalFailure, OnMismatch, OnOff, OnRevoke, OrOff, Per, Permission,
-    Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust, UnknownModel,
+    LogFormat, LogLevel, OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Per,
+    Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust, UnknownModel,
 };
 use crate::units::Dialect;
 
@@ -115,6 +115,8 @@ pub const UNCAPPED_OUTPUT: u64 = 16_384;
 pub const JOURNAL_MODE: JournalMode = JournalMode::Batch;
 /// `journal.on_failure`.
 pub const ON_JOURNAL_FAILURE: OnJournalFailure = OnJournalFailure::Refuse;
+/// `journal.on_lost`.
+pub const ON_LOST_STATE: OnLostState = OnLostState::Full;
 /// `journal.keep`.
 pub const JOURNAL_KEEP: Duration = Duration::from_hours(90 * 24);
 /// The same as a setting.

@@ -13,8 +13,8 @@ use super::site::{Site, Sited};
 use super::values::{
     AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName,
     HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel,
-    OnJournalFailure, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission, PolicyName, Proof,
-    ProviderName, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
+    OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission, PolicyName,
+    Proof, ProviderName, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
     TenantHeader, Trust, UpstreamUrl, WebOrigin,
 };
 
@@ -193,6 +193,8 @@ pub struct Policy {
     pub limits: Limits,
     /// What calls hold of budgets.
     pub hold: Option<Sited<HoldFor>>,
+    /// Where its tenants' record differs from `[journal]`.
+    pub journal: PolicyJournal,
     /// `budgets.*`, for each tenant by itself.
     pub budgets: Vec<Budget>,
 }
@@ -284,6 +286,17 @@ pub struct Tenant {
     pub budgets: Vec<Budget>,
 }
 
+/// `policies.NAME.journal`: where that differs from `[journal]`.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyJournal {
+    /// When an action counts as recorded.
+    pub mode: Option<Sited<JournalMode>>,
+    /// What becomes of one that cannot be.
+    pub on_failure: Option<Sited<OnJournalFailure>>,
+    /// What there is of budgets whose state is lost.
+    pub on_lost: Option<Sited<OnLostState>>,
+}
+
 /// `[journal]`: the record of what was done.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -291,6 +304,8 @@ pub struct Journal {
     pub mode: Option<Sited<JournalMode>>,
     /// What becomes of one that cannot be.
     pub on_failure: Option<Sited<OnJournalFailure>>,
+    /// What there is of budgets whose state is lost.
+    pub on_lost: Option<Sited<OnLostState>>,
     /// How long finished parts are kept.
     pub keep: Option<Sited<OrOff<Duration>>>,
     /// What all of it may take.
@@ -422,6 +437,7 @@ defaulted!(Limits {
 defaulted!(Journal {
     mode: JournalMode = JOURNAL_MODE;
     on_failure: OnJournalFailure = ON_JOURNAL_FAILURE;
+    on_lost: OnLostState = ON_LOST_STATE;
     keep: OrOff<Duration> = JOURNAL_KEEP_OR_OFF;
     size: u64 = JOURNAL_SIZE;
     payload: u64 = JOURNAL_PAYLOAD;

@@ -13,7 +13,7 @@ use super::prices;
 use super::problem::{OutCode, Problem};
 use super::raw::{
     Admin, AdminToken, Budget, Drain, Identity, Journal, Limits, Listen, Log, Memory, Metrics,
-    Models, Policy, Pool, Raw, Reload, Tenant, Upstream,
+    Models, Policy, PolicyJournal, Pool, Raw, Reload, Tenant, Upstream,
 };
 use super::section::{Context, Section};
 use super::site::{Site, Sited};
@@ -270,6 +270,7 @@ fn policy(
     let (hosted_tools, upstreams) = (allow("hosted_tools"), allow("upstreams"));
     let (retention, service_tiers) = (allow("retention"), allow("service_tiers"));
     let inference_geo = allow("inference_geo");
+    let journal = allow("journal");
     let policy = Policy {
         name: name
             .cloned()
@@ -295,6 +296,11 @@ fn policy(
         body_pause: section.get(context, "body_pause"),
         limits,
         hold: section.get(context, "hold"),
+        journal: journal.map_or_else(PolicyJournal::default, |section| PolicyJournal {
+            mode: section.get(context, "mode"),
+            on_failure: section.get(context, "on_failure"),
+            on_lost: section.get(context, "on_lost"),
+        }),
         budgets,
     };
     name.map(|_| policy)
@@ -454,6 +460,7 @@ fn process(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw) {
         raw.journal = Some(Journal {
             mode: section.get(context, "mode"),
             on_failure: section.get(context, "on_failure"),
+            on_lost: section.get(context, "on_lost"),
             keep: section.get(context, "keep"),
             size: section.get(context, "size"),
             tenant_size: section.get(context, "tenant_size"),

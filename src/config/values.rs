@@ -63,6 +63,15 @@ words! {
         /// On the disk before anything leaves: it survives the machine.
         Strict "strict",
     }
+    /// What there is of budgets when the record of what was spent is lost (`journal.on_lost`).
+    OnLostState {
+        /// All of it.
+        Full "full",
+        /// As much as is left of the window's time.
+        Fraction "fraction",
+        /// Nothing until an operator has acknowledged it.
+        Refuse "refuse",
+    }
     /// What becomes of an action that cannot be recorded (`journal.on_failure`).
     OnJournalFailure {
         /// It is refused.

@@ -30,6 +30,8 @@ use crate::units::{AdminOutcome, AdminVerb, NanoUsd, TenantId};
 pub struct AdminCall {
     /// What is asked.
     pub ask: Ask,
+    /// By whom.
+    pub by: String,
     /// Where the answer goes.
     pub reply: oneshot::Sender<AdminReply>,
 }
@@ -78,6 +80,8 @@ pub enum Ask {
         /// Whether nothing can be spent from now on.
         frozen: bool,
     },
+    /// Go on although part of the journal is lost.
+    Acknowledge,
 }
 
 /// The answer to a call: a JSON document, and what became of it.
@@ -307,7 +311,7 @@ async fn call(request: Request<Incoming>, caller: Caller, door: AdminDoor) -> Re
         (None, What::Wrong(problem)) => problem.page(),
         (None, What::Tenants(listing)) => tenants::list(&door.ground, &listing),
         (None, What::Budgets(listing)) => budgets::list(&door.ground, &listing),
-        (None, What::Control(ask)) => perform(ask, &door.calls).await,
+        (None, What::Control(ask)) => perform(ask, who.name.to_string(), &door.calls).await,
     };
     door.count(verb, outcome);
     tell(ProcessEvent::AdminCall {
@@ -323,14 +327,18 @@ async fn call(request: Request<Incoming>, caller: Caller, door: AdminDoor) -> Re
     response
 }
 
-async fn perform(ask: Ask, calls: &mpsc::Sender<AdminCall>) -> (AdminOutcome, Response<Page>) {
+async fn perform(
+    ask: Ask,
+    by: String,
+    calls: &mpsc::Sender<AdminCall>,
+) -> (AdminOutcome, Response<Page>) {
     const ENDING: Problem = Problem(
         StatusCode::SERVICE_UNAVAILABLE,
         AdminOutcome::Failed,
         "the sidecar is ending",
     );
     let (reply, answer) = oneshot::channel();
-    let sent = calls.send(AdminCall { ask, reply }).await;
+    let sent = calls.send(AdminCall { ask, by, reply }).await;
     let (Ok(()), Ok(AdminReply { outcome, json })) = (sent, answer.await) else {
         return ENDING.page();
     };

@@ -13,7 +13,7 @@ use super::page::{Page, TEXT, page, serve};
 use crate::host::{self, Accepted, ProcessFacts, TcpListener};
 use crate::meters::Registry;
 use crate::process::{ProcessEvent, tell};
-use crate::trip::Ground;
+use crate::trip::{Ground, Recorder, Recording};
 
 /// Whether the sidecar wants new work.
 #[derive(Debug, Default)]
@@ -87,13 +87,38 @@ fn answer(request: &Request<Incoming>, ground: &Ground, ready: &Ready) -> Respon
             page(StatusCode::OK, Registry::CONTENT_TYPE, text)
         }
         "/healthz" => page(StatusCode::OK, TEXT, health(ground)),
-        "/readyz" if ready.get() => page(StatusCode::OK, TEXT, "ready\n"),
-        "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
+        "/readyz" => readiness(ground, ready),
         _ => page(
             StatusCode::NOT_FOUND,
             TEXT,
             "there are /metrics, /healthz and /readyz\n",
         ),
+    }
+}
+
+/// Whether new calls are served: not while the sidecar ends, nor while they could not be recorded and would be refused.
+fn readiness(ground: &Ground, ready: &Ready) -> Response<Page> {
+    if !ready.get() {
+        return page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n");
+    }
+    let recorder = ground.journal.as_ref();
+    let recording = recorder.map_or(Recording::Fine, Recorder::recording);
+    let lost = if recorder.is_some_and(Recorder::is_lost) {
+        "part of the journal is lost; `outrigger ctl health` says what\n"
+    } else {
+        ""
+    };
+    match recording {
+        Recording::Fine => page(StatusCode::OK, TEXT, format!("ready\n{lost}")),
+        Recording::Gaps(what) => {
+            let text = format!("ready\ncalls go on unrecorded; the journal is {what}\n{lost}");
+            page(StatusCode::OK, TEXT, text)
+        }
+        Recording::Refusing(what) => {
+            let text =
+                format!("not ready: calls cannot be recorded; the journal is {what}\n{lost}");
+            page(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+        }
     }
 }
 

@@ -60,13 +60,15 @@ pub enum Refused {
     Quota,
     /// The files are older than what was signed: strict work waits until somebody has acknowledged that.
     RolledBack,
+    /// The journal knows as many tenants as it may.
+    Tenants,
     /// The journal is closed.
     Closed,
 }
 
 impl Refused {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::ReadOnly,
         Self::Failing,
@@ -74,6 +76,7 @@ impl Refused {
         Self::Queue,
         Self::Quota,
         Self::RolledBack,
+        Self::Tenants,
         Self::Closed,
     ];
 
@@ -87,6 +90,7 @@ impl Refused {
             Self::Queue => "queue",
             Self::Quota => "quota",
             Self::RolledBack => "rolled-back",
+            Self::Tenants => "tenants",
             Self::Closed => "closed",
         }
     }
@@ -102,6 +106,7 @@ impl fmt::Display for Refused {
             Self::Queue => "too many of the tenant's records wait to be written",
             Self::Quota => "the tenant's records take all the room they may",
             Self::RolledBack => "the journal is shorter than what was signed",
+            Self::Tenants => "the journal knows as many tenants as it may",
             Self::Closed => "the journal is closed",
         })
     }

@@ -33,6 +33,26 @@ impl Condition {
         }
     }
 
+    /// Every one.
+    pub const ALL: [Self; 5] = [
+        Self::Fine,
+        Self::Full,
+        Self::ReadOnly,
+        Self::Failing,
+        Self::Closed,
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+            Self::Failing => "failing",
+            Self::Closed => "closed",
+        }
+    }
+
     /// What an error of the system means.
     pub(super) fn of(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;

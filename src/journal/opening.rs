@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::book::{Book, Bookmark, Record, length};
 use super::error::JournalError;
 use super::format::{Held, Kind, SegmentHead, TenantNumber};
-use super::health::Health;
+use super::health::{BookHealth, Health};
 use super::keys::{Keyring, Slot, random_boot, random_number};
 use super::line::{OWN_ROOM, Shared, Wish};
 use super::open::{OpenEntry, room_for};
@@ -117,6 +117,25 @@ impl Journal {
         Ok(book)
     }
 
+    /// Each tenant's part that `wanted` asks for, in order of their names.
+    pub fn books(&self, wanted: impl Fn(&TenantId) -> bool) -> Vec<(TenantId, BookHealth)> {
+        let mut books: Vec<_> = {
+            let books = self
+                .shared
+                .books
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            books
+                .values()
+                .filter(|book| wanted(book.id()))
+                .map(Arc::clone)
+                .collect()
+        };
+        books.sort_unstable_by(|left, right| left.id().cmp(right.id()));
+        let health = |book: Arc<Book>| (book.id().clone(), book.health());
+        books.into_iter().map(health).collect()
+    }
+
     /// Forgets the key of everything a tenant's records say so far; what is in the clear stays, and all chains with it. What
     /// the tenant does from now on has another key. Blocks until the disk has forgotten.
     ///
@@ -150,6 +169,12 @@ impl Journal {
     /// How the journal is.
     pub fn health(&self) -> Health {
         self.shared.health()
+    }
+
+    /// The files were older than what was signed, as an earlier start has found: strict work waits until somebody has
+    /// acknowledged that.
+    pub fn distrust(&self) {
+        self.shared.rolled_back.store(true, Ordering::Release);
     }
 
     /// Somebody knows that the files were older than what was signed; strict work goes on.

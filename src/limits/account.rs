@@ -1,7 +1,7 @@
 //! One tenant's account: the public face of the ledger, shared by all requests of the tenant and kept across reloads.
 //! Must never wake a waiter, or drop its waker, while it holds the lock: either may run foreign code.
 
-use super::budget::{BudgetState, Who};
+use super::budget::{BudgetState, Who, freezes};
 use super::buffers::{Buffers, Full, Lease, Shelf};
 use super::gauge::Gauge;
 use super::habit::Habits;
@@ -151,9 +151,24 @@ impl Account {
         self.ledger.lock().budgets.top_up(budget, of, amount, at)
     }
 
-    /// From now on nothing can be spent of a budget, or again; false if there is no such budget.
-    pub fn freeze(&self, budget: &str, frozen: bool) -> bool {
+    /// The window of now of a budget, which a top-up would be for; `None` if there is no such budget.
+    pub fn window(&self, budget: &str, of: &str, at: Wall) -> Option<WindowId> {
+        self.ledger.lock().budgets.window(budget, of, at)
+    }
+
+    /// From now on nothing can be spent of a budget, or again. Whether that was so before; `None` if there is no such budget.
+    pub fn freeze(&self, budget: &str, frozen: bool) -> Option<bool> {
         self.ledger.lock().budgets.freeze(budget, frozen)
+    }
+
+    /// What stands for the freezes of a budget in the record: an amount of one each time, given back by each thaw.
+    pub fn freezes(budget: &str) -> WindowId {
+        freezes(budget)
+    }
+
+    /// What was spent until then is not known, and each budget says what there is of it; `None`: that no longer matters.
+    pub fn lose(&self, until: Option<Wall>) {
+        self.ledger.lock().budgets.lose(until);
     }
 
     /// What a call to that model is likely to use at most, input and output, by what its calls used lately.

@@ -2,6 +2,7 @@
 //! Must never let a window begin twice (a clock that goes back refills nothing), nor let anything held be forgotten.
 
 mod book;
+mod past;
 mod purse;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::calendar::Period;
 use crate::units::{NanoUsd, Wall, WindowId};
 pub(super) use book::{Budgets, Share};
+pub(super) use past::freezes;
 
 /// One budget as the configuration says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,27 @@ pub struct BudgetSpec {
     pub zone: TimeZone,
     /// Whether it is the tenant's, or one for each of its agents, sessions or users.
     pub scope: Scope,
+    /// What there is of it where the record of what was spent is lost.
+    pub on_lost: OnLost,
+}
+
+impl BudgetSpec {
+    /// The window of one agent, session or user (or of nobody in particular) that began then.
+    fn window(&self, of: &str, start: i64) -> WindowId {
+        WindowId::of(&self.name, self.scope.as_str(), of, start)
+    }
+}
+
+/// What there is of a budget whose state is lost: the record was deleted, damaged, or put back to an older one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnLost {
+    /// All of it, as if nothing had been spent that is not known of.
+    #[default]
+    Full,
+    /// As much as of the window's time is left.
+    Fraction,
+    /// Nothing, until an operator says that it is to go on.
+    Refuse,
 }
 
 /// Whose a budget is.
@@ -134,16 +157,18 @@ pub struct Broke {
     pub spent: NanoUsd,
     /// What requests under way hold of it.
     pub held: NanoUsd,
-    /// When it begins anew; `None` if never, or if an operator has frozen it.
+    /// When it begins anew; `None` if never, or if it is for an operator to say.
     pub resets: Option<Wall>,
     /// Whether an operator has frozen it.
     pub frozen: bool,
+    /// Whether nothing may be spent because what was spent before is not known.
+    pub lost: bool,
 }
 
 impl Broke {
     /// What could still be held.
     pub fn left(&self) -> NanoUsd {
-        if self.frozen {
+        if self.frozen || self.lost {
             return NanoUsd::ZERO;
         }
         self.limit.minus(self.spent).minus(self.held)
@@ -171,6 +196,8 @@ pub struct BudgetState {
     pub resets: Option<Wall>,
     /// Whether it is frozen.
     pub frozen: bool,
+    /// Whether nothing may be spent because what was spent before is not known.
+    pub lost: bool,
 }
 
 /// A budget has passed one of its thresholds.

@@ -37,7 +37,7 @@ mod tests;
 
 pub use account::Account;
 pub use budget::{
-    Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, Scope, Settled, THRESHOLDS, Who,
+    Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OnLost, Scope, Settled, THRESHOLDS, Who,
 };
 pub use buffers::{Buffers, Full, Lease};
 pub use calendar::{Period, Window, window};

@@ -7,6 +7,7 @@
 mod budgets;
 mod buffers;
 mod calendar;
+mod past;
 mod schedules;
 mod threads;
 mod waiting;

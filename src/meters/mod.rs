@@ -11,6 +11,7 @@
 mod births;
 mod budgets;
 mod histogram;
+mod journal;
 mod process;
 mod tenant;
 mod text;
@@ -27,6 +28,7 @@ use crate::host::ProcessFacts;
 use crate::units::{AdminOutcome, AdminVerb, TenantId};
 
 pub use budgets::BudgetStock;
+pub use journal::{BookStock, JournalStock};
 pub use process::{ConnectResult, ProcessMeters, ReloadResult};
 pub use tenant::{Direction, Stock, Stray, TenantMeters};
 
@@ -116,7 +118,12 @@ impl Registry {
 
     /// The whole page in Prometheus' text format 0.0.4. The recorder's families come first and in no order, then ours,
     /// tenants in order of their names. Takes about 30 µs per tenant: with thousands, keep it off the threads that serve.
-    pub fn render(&self, facts: &ProcessFacts, budgets: &[BudgetStock<'_>]) -> String {
+    pub fn render(
+        &self,
+        facts: &ProcessFacts,
+        budgets: &[BudgetStock<'_>],
+        journal: Option<&JournalStock>,
+    ) -> String {
         self.process.observe(&self.births, facts);
         let mut page = text::Page::after(self.births.text());
         self.process.render(&mut page, facts);
@@ -127,6 +134,9 @@ impl Registry {
         tenants.extend(labelled.iter().map(|(id, meters)| (id.as_str(), &**meters)));
         tenant::render(&mut page, &tenants);
         budgets::render(&mut page, budgets);
+        if let Some(journal) = journal {
+            journal::render(&mut page, journal);
+        }
         page.finish()
     }
 

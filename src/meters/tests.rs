@@ -56,7 +56,7 @@ fn the_page_of_a_small_world() {
         started: Some(Wall(1_700_000_000_000)),
         tasks: vec![("connection", 1)],
     };
-    let page = registry.render(&facts, &[]);
+    let page = registry.render(&facts, &[], None);
     for line in EXPECTED.lines() {
         assert!(
             page.lines().any(|it| it == line),
@@ -158,15 +158,15 @@ fn each_word_counts_in_its_own_cell() {
             let line = format!(
                 "outrigger_requests_total{{tenant=\"acme\",endpoint=\"{endpoint}\",ending=\"{ending}\"}} 1\n"
             );
-            assert!(!registry.render(&facts, &[]).contains(&line));
+            assert!(!registry.render(&facts, &[], None).contains(&line));
             acme.request(endpoint, ending);
-            assert!(registry.render(&facts, &[]).contains(&line), "{line}");
+            assert!(registry.render(&facts, &[], None).contains(&line), "{line}");
         }
     }
     for &code in Code::ALL {
         acme.refusal(code);
         let line = format!("outrigger_refusals_total{{tenant=\"acme\",code=\"{code}\"}} 1\n");
-        assert!(registry.render(&facts, &[]).contains(&line), "{line}");
+        assert!(registry.render(&facts, &[], None).contains(&line), "{line}");
     }
     for result in ConnectResult::ALL {
         registry.process().upstream_connect(result);
@@ -174,7 +174,7 @@ fn each_word_counts_in_its_own_cell() {
             "outrigger_upstream_connects_total{{result=\"{}\"}} 1\n",
             result.as_str()
         );
-        assert!(registry.render(&facts, &[]).contains(&line), "{line}");
+        assert!(registry.render(&facts, &[], None).contains(&line), "{line}");
     }
 }
 
@@ -225,7 +225,7 @@ fn tenants_past_the_limit_share_one_label() {
 }
 
 fn requests(registry: &Registry) -> Vec<String> {
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     let mut lines: Vec<String> = page
         .lines()
         .filter(|line| line.starts_with("outrigger_requests_total{"))
@@ -249,7 +249,7 @@ fn meters_are_born_once() {
     let registry = Registry::new("0", 10);
     assert!(
         !registry
-            .render(&ProcessFacts::default(), &[])
+            .render(&ProcessFacts::default(), &[], None)
             .contains("acme")
     );
     std::thread::scope(|scope| {
@@ -269,7 +269,7 @@ fn meters_are_born_once() {
 fn few_series_are_there_from_the_start() {
     let registry = Registry::new("0", 10);
     registry.tenant(&id("acme"));
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     let mut lines: Vec<&str> = page
         .lines()
         .filter(|line| line.contains("{tenant=\"acme\"") && !line.contains("_bucket{"))
@@ -316,7 +316,7 @@ fn nothing_is_lost_between_threads() {
             });
         }
     });
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     for line in [
         "outrigger_open_requests{tenant=\"acme\"} 4\n",
         "outrigger_refusals_total{tenant=\"acme\",code=\"rate-limited\"} 4000\n",
@@ -332,14 +332,14 @@ fn nothing_is_lost_between_threads() {
 #[test]
 fn facts_that_go_away_do_not_stay_on_the_page() {
     let registry = Registry::new("0", 10);
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     assert!(!page.contains("process_") && !page.contains("outrigger_tasks"));
     let facts = ProcessFacts {
         open_fds: Some(12),
         tasks: vec![("connection", 3), ("unlisted", 1)],
         ..ProcessFacts::default()
     };
-    let page = registry.render(&facts, &[]);
+    let page = registry.render(&facts, &[], None);
     assert!(page.contains("process_open_fds 12\n") && !page.contains("process_max_fds"));
     assert!(page.contains("outrigger_tasks{task=\"unlisted\"} 1\n"));
     let page = registry.render(
@@ -348,6 +348,7 @@ fn facts_that_go_away_do_not_stay_on_the_page() {
             ..ProcessFacts::default()
         },
         &[],
+        None,
     );
     for line in [
         "process_open_fds NaN\n",
@@ -365,7 +366,7 @@ fn only_the_config_that_runs_is_on_the_page() {
     let registry = Registry::new("0", 10);
     registry.process().config_loaded(1, "aa", &[], Wall(1_000));
     registry.process().config_loaded(2, "bb", &[], Wall(2_000));
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     let infos: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("outrigger_config_info"))
@@ -387,7 +388,7 @@ fn the_recorder_is_not_global() {
     });
     assert!(
         !registry
-            .render(&ProcessFacts::default(), &[])
+            .render(&ProcessFacts::default(), &[], None)
             .contains("stray")
     );
 }
@@ -398,7 +399,7 @@ fn a_rejected_config_shows_and_the_next_good_one_heals() {
     let line = |value: u8| format!("outrigger_config_last_reload_successful {value}\n");
     registry.process().config_loaded(1, "aa", &[], Wall(1_000));
     registry.process().reloaded(ReloadResult::Rejected);
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     assert!(
         page.contains(&line(0)) && page.contains("outrigger_config_generation 1\n"),
         "{page}"
@@ -406,7 +407,7 @@ fn a_rejected_config_shows_and_the_next_good_one_heals() {
     registry.process().reloaded(ReloadResult::Unchanged);
     assert!(
         registry
-            .render(&ProcessFacts::default(), &[])
+            .render(&ProcessFacts::default(), &[], None)
             .contains(&line(1))
     );
 }
@@ -418,7 +419,7 @@ fn label_values_are_escaped() {
     registry
         .process()
         .config_loaded(1, "a\"b\\c\nd", &[], Wall(1_000));
-    let page = registry.render(&ProcessFacts::default(), &[]);
+    let page = registry.render(&ProcessFacts::default(), &[], None);
     for line in [
         "outrigger_build_info{version=\"a\\\"b\\\\c\\nd\"} 1\n",
         "outrigger_config_info{generation=\"1\",sha256=\"a\\\"b\\\\c\\nd\"} 1\n",

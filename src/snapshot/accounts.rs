@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::{Account, Buffers, LimitSpec};
-use crate::units::{Boot, NanoUsd, TenantId, WindowId};
+use crate::units::{Boot, NanoUsd, TenantId, Wall, WindowId};
 
 /// Accounts by tenant id. Those of tenants no longer configured are kept too, up to a bound.
 pub struct Accounts {
     by_id: Mutex<HashMap<TenantId, Arc<Account>>>,
     /// What earlier processes spent, of tenants that nobody has asked for since.
     earlier: Mutex<HashMap<TenantId, Vec<Spent>>>,
+    /// Up to when what was spent is not known.
+    lost: Mutex<Option<Wall>>,
     buffers: Arc<Buffers>,
     connections: u32,
 }
@@ -29,6 +31,7 @@ impl Accounts {
         Self {
             by_id: Mutex::default(),
             earlier: Mutex::default(),
+            lost: Mutex::default(),
             buffers: Buffers::new(buffers),
             connections,
         }
@@ -64,7 +67,17 @@ impl Accounts {
         for (window, spent, added) in earlier.remove(id).into_iter().flatten() {
             account.remember(window, spent, added);
         }
+        account.lose(*self.lost.lock().unwrap_or_else(PoisonError::into_inner));
         account
+    }
+
+    /// What anybody had spent until then is not known; or, with `None`, that no longer matters.
+    pub fn lose(&self, until: Option<Wall>) {
+        let by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        for account in by_id.values() {
+            account.lose(until);
+        }
     }
 
     /// What a tenant has spent before this process, and what was added to its budgets, by window.

@@ -23,7 +23,7 @@ pub use credential::{KeyTo, Whose};
 pub use identity::{Claim, Entry, Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
-pub use policy::{GeoRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled};
+pub use policy::{GeoRules, JournalRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled};
 pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};
@@ -141,6 +141,11 @@ impl Snapshot {
     /// A tenant by name, for operators; requests get theirs from [`Snapshot::identify`].
     pub fn tenant(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
         self.tenants.get(id)
+    }
+
+    /// Whether there is less than all of any budget when the record of what was spent is lost.
+    pub fn is_careful(&self) -> bool {
+        self.tenants().any(|tenant| tenant.is_careful())
     }
 
     /// All proven tenants, in no order.

@@ -7,9 +7,19 @@ use std::time::Duration;
 
 use super::Pattern;
 use crate::config::values::{
-    Credentials, HoldFor, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
+    Credentials, HoldFor, JournalMode, OnJournalFailure, OnMismatch, OnRevoke, Permission,
+    ProviderRetention, StreamUsage,
 };
 use crate::units::{Endpoint, UpstreamName};
+
+/// Where the record of a policy's tenants differs from everybody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalRules {
+    /// When an action counts as recorded.
+    pub mode: Option<JournalMode>,
+    /// What becomes of one that cannot be.
+    pub on_failure: Option<OnJournalFailure>,
+}
 
 /// Where a rule was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +184,8 @@ pub struct Policy {
     pub on_revoke: OnRevoke,
     /// What calls hold of budgets.
     pub hold: HoldFor,
+    /// Where the record of its tenants differs from everybody's.
+    pub journal: JournalRules,
     /// Regions an upstream may have; `None` is any.
     pub regions: Option<Ruled<Vec<String>>>,
     /// Upstreams that may be used; `None` is all.

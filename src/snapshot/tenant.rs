@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::credential::OwnKey;
 use super::{Pattern, Policy};
-use crate::limits::{Account, LimitSpec};
+use crate::limits::{Account, LimitSpec, OnLost};
 use crate::meters::{Registry, TenantMeters};
 use crate::units::TenantId;
 
@@ -53,6 +53,12 @@ impl Tenant {
     /// Whether its money is budgeted.
     pub fn is_budgeted(&self) -> bool {
         !self.limits.budgets.is_empty()
+    }
+
+    /// Whether there is less than all of any of its budgets when the record of what was spent is lost.
+    pub fn is_careful(&self) -> bool {
+        let mut budgets = self.limits.budgets.iter();
+        budgets.any(|budget| budget.on_lost != OnLost::Full)
     }
 
     /// The tenant's meters, born on first use.

@@ -180,6 +180,11 @@ fn broken(broke: Broke) -> Refusal {
             "{whose} budget `{}` is frozen; whoever runs the sidecar can release it",
             broke.budget
         )
+    } else if broke.lost {
+        format!(
+            "the record of what was spent of {whose} budget `{}` is lost; whoever runs the sidecar can let it go on",
+            broke.budget
+        )
     } else {
         let until = broke.resets.map_or_else(
             || "; it does not begin anew: hint: `outrigger budget topup`".to_owned(),

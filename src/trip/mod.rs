@@ -16,6 +16,7 @@ mod record;
 mod respond;
 pub mod route;
 mod stop;
+mod told;
 mod unasked;
 
 use std::future::poll_fn;
@@ -29,9 +30,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use accept::{Door, HeadFault, MARKER};
-pub use entry::Recorder;
+pub use entry::{Change, Recorder};
 pub use meter::{BodyAbort, MeteredBody, OutBody};
 pub use stop::{Met, Refusal, Stop};
+pub use told::Recording;
 pub use unasked::{refuse_unasked, unheard};
 
 use crate::host::ProcessFacts;
@@ -103,7 +105,10 @@ impl Ground {
                 held: state.held,
             })
         });
-        self.registry.render(facts, &budgets.collect::<Vec<_>>())
+        let journal = self.journal.as_ref();
+        let journal = journal.map(|recorder| recorder.stock(|id| self.registry.is_labelled(id)));
+        let budgets: Vec<_> = budgets.collect();
+        self.registry.render(facts, &budgets, journal.as_ref())
     }
 }
 

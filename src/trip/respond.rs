@@ -158,6 +158,7 @@ fn budget_detail(broke: &Broke) -> BudgetDetail<'_> {
         held: broke.held,
         resets_at: broke.resets,
         frozen: broke.frozen,
+        lost: broke.lost,
     }
 }
 

@@ -46,6 +46,8 @@ words! {
         Freeze "freeze",
         /// Let it be spent again.
         Unfreeze "unfreeze",
+        /// What was lost of the journal is known: go on.
+        Acknowledge "acknowledge",
         /// None of these.
         Unknown "unknown",
     }

@@ -43,6 +43,8 @@ pub struct BudgetDetail<'a> {
     pub resets_at: Option<Wall>,
     /// Whether an operator has frozen it.
     pub frozen: bool,
+    /// Whether what was spent of it is not known.
+    pub lost: bool,
 }
 
 /// The JSON body of a refusal. Without a dialect it has OpenAI's shape, which also reads well to a human.
@@ -138,6 +140,7 @@ impl BudgetDetail<'_> {
             "held_usd": self.held.to_string(),
             "resets_at": self.resets_at.map(Wall::rfc3339_seconds),
             "frozen": self.frozen,
+            "state_lost": self.lost,
         })
     }
 }

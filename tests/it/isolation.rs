@@ -109,7 +109,7 @@ async fn day(neighbour: bool) -> Outcome {
         .sidecar
         .ground
         .registry
-        .render(&ProcessFacts::default(), &[]);
+        .render(&ProcessFacts::default(), &[], None);
     let mut meters: Vec<String> = page
         .lines()
         .filter(|line| line.contains("tenant=\"quiet\""))

@@ -41,6 +41,8 @@ mod limits;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod ordered;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod panic;

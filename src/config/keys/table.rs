@@ -109,6 +109,7 @@ pub(super) const SECTIONS: &[&[Key]] = &[
     &limits!("policies.*.limits."),
     budgets::HOLD,
     budgets::OF_POLICIES,
+    journal::OF_POLICIES,
     TENANTS,
     &limits!("tenants.*.limits."),
     budgets::OF_TENANTS,

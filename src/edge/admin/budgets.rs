@@ -54,5 +54,6 @@ fn line(tenant: &TenantId, state: &BudgetState) -> Value {
         "left_usd": left.to_string(),
         "resets_at": state.resets.map(Wall::rfc3339_seconds),
         "frozen": state.frozen,
+        "state_lost": state.lost,
     })
 }

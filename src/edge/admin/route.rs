@@ -34,7 +34,7 @@ pub(super) enum What {
 const NO_SUCH: Problem = Problem(
     StatusCode::NOT_FOUND,
     AdminOutcome::Unknown,
-    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID and /loglevel, and POST /reload, /drain, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
+    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
 );
 const WRONG_METHOD: Problem = Problem(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -79,6 +79,7 @@ pub(super) fn read<B>(request: &Request<B>) -> Asked {
         ["budgets", id, budget, "unfreeze"] => {
             (AdminVerb::Unfreeze, about, freeze(id, budget, query, false))
         }
+        ["acknowledge"] => (AdminVerb::Acknowledge, "", plain(query, Ask::Acknowledge)),
         _ => (AdminVerb::Unknown, path, Err(NO_SUCH)),
     };
     let role = role_of(verb);
@@ -112,7 +113,8 @@ const fn role_of(verb: AdminVerb) -> Role {
         | AdminVerb::Resume
         | AdminVerb::TopUp
         | AdminVerb::Freeze
-        | AdminVerb::Unfreeze => Role::Operate,
+        | AdminVerb::Unfreeze
+        | AdminVerb::Acknowledge => Role::Operate,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::past::Past;
 use super::purse::Purse;
 use super::{
     Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OTHERS, PARTS, Scope, Settled, Who,
@@ -15,12 +16,8 @@ pub(in crate::limits) struct Budgets {
     all: Vec<Budget>,
     /// Whether the configuration has any of them.
     any: bool,
-    /// What was spent before this process, until somebody asks for that window.
-    earlier: Earlier,
+    past: Past,
 }
-
-/// What was spent, and what was added, by window.
-type Earlier = HashMap<WindowId, (NanoUsd, NanoUsd)>;
 
 #[derive(Debug)]
 struct Budget {
@@ -53,9 +50,11 @@ impl Budgets {
         }
         for spec in specs {
             let mut known = self.all.iter_mut();
-            match known.find(|known| known.is(&spec.name, spec.scope)) {
-                Some(known) => (known.spec, known.current) = (spec.clone(), true),
-                None => self.all.push(Budget::new(spec)),
+            if let Some(known) = known.find(|known| known.is(&spec.name, spec.scope)) {
+                (known.spec, known.current) = (spec.clone(), true);
+            } else {
+                let frozen = self.past.is_frozen(&spec.name);
+                self.all.push(Budget::new(spec, frozen));
             }
         }
         self.any = !specs.is_empty();
@@ -101,7 +100,7 @@ impl Budgets {
                 scope: terms.spec.scope,
                 of: of.into(),
                 held: Held {
-                    window: terms.id(of, purse.window.start),
+                    window: terms.spec.window(of, purse.window.start),
                     amount: claim.amount,
                 },
             }
@@ -139,7 +138,7 @@ impl Budgets {
                 share.held.amount = share.held.amount.plus(more);
                 continue;
             }
-            let window = terms.id(&share.of, purse.window.start);
+            let window = terms.spec.window(&share.of, purse.window.start);
             let held = Held {
                 window,
                 amount: more,
@@ -191,6 +190,12 @@ impl Budgets {
         settled
     }
 
+    /// The window of now of a budget, which a top-up would be for.
+    pub(in crate::limits) fn window(&mut self, name: &str, of: &str, at: Wall) -> Option<WindowId> {
+        let (terms, purse) = self.open(name, of, at)?;
+        Some(terms.spec.window(&purse.of, purse.window.start))
+    }
+
     /// Adds to what there is in the window of now. False if there is no such budget.
     pub(in crate::limits) fn top_up(
         &mut self,
@@ -199,25 +204,37 @@ impl Budgets {
         amount: NanoUsd,
         at: Wall,
     ) -> bool {
-        let earlier = &mut self.earlier;
-        let mut current = self.all.iter_mut().filter(|budget| budget.current);
-        let found = current.find(|budget| &*budget.spec.name == name);
-        let Some(budget) = found else { return false };
-        budget.purse(of, at, earlier).1.add(amount);
-        true
+        let opened = self.open(name, of, at);
+        opened.map(|(_, purse)| purse.add(amount)).is_some()
     }
 
-    /// From now on nothing more can be held of it, or again. False if there is no such budget.
-    pub(in crate::limits) fn freeze(&mut self, name: &str, frozen: bool) -> bool {
+    fn open(&mut self, name: &str, of: &str, at: Wall) -> Option<(Terms<'_>, &mut Purse)> {
+        let past = &mut self.past;
         let mut current = self.all.iter_mut().filter(|budget| budget.current);
-        let found = current.find(|budget| &*budget.spec.name == name);
-        found.map(|budget| budget.frozen = frozen).is_some()
+        let budget = current.find(|budget| &*budget.spec.name == name)?;
+        Some(budget.purse(of, at, past))
+    }
+
+    /// From now on nothing more can be held of it, or again. Whether it was so before; `None` if there is no such budget.
+    pub(in crate::limits) fn freeze(&mut self, name: &str, frozen: bool) -> Option<bool> {
+        let mut current = self.all.iter_mut().filter(|budget| budget.current);
+        let budget = current.find(|budget| &*budget.spec.name == name)?;
+        Some(std::mem::replace(&mut budget.frozen, frozen))
     }
 
     /// What was spent before this process, by the record. It counts from when somebody asks for that window.
     pub(in crate::limits) fn remember(&mut self, window: WindowId, spent: NanoUsd, added: NanoUsd) {
-        let known = self.earlier.entry(window).or_default();
-        *known = (known.0.plus(spent), known.1.plus(added));
+        self.past.remember(window, spent, added);
+        let past = &self.past;
+        let mut all = self.all.iter_mut();
+        if let Some(budget) = all.find(|budget| super::freezes(&budget.spec.name) == window) {
+            budget.frozen = past.is_frozen(&budget.spec.name);
+        }
+    }
+
+    /// What was spent until then is not known; `None` if it no longer matters.
+    pub(in crate::limits) fn lose(&mut self, until: Option<Wall>) {
+        self.past.lose(until);
     }
 
     /// All of them as they stand.
@@ -225,9 +242,10 @@ impl Budgets {
         let mut states = Vec::new();
         for budget in self.all.iter_mut().filter(|budget| budget.current) {
             if budget.spec.scope == Scope::Tenant {
-                budget.purse("", at, &mut self.earlier);
+                budget.purse("", at, &mut self.past);
             }
             let (spec, frozen) = (&budget.spec, budget.frozen);
+            let lost = self.past.forbids(spec);
             states.extend(budget.purses.values_mut().map(|purse| {
                 purse.roll(spec, at);
                 BudgetState {
@@ -240,6 +258,7 @@ impl Budgets {
                     held: purse.held,
                     resets: purse.resets(spec),
                     frozen,
+                    lost,
                 }
             }));
         }
@@ -253,11 +272,11 @@ impl Budgets {
         who: Who<'_>,
         mut of: impl FnMut(&Terms<'_>, &mut Purse) -> T,
     ) -> impl Iterator<Item = T> {
-        let earlier = &mut self.earlier;
+        let past = &mut self.past;
         let current = self.all.iter_mut().filter(|budget| budget.current);
         current.map(move |budget| {
             let part = who.part(budget.spec.scope);
-            let (terms, purse) = budget.purse(part, at, earlier);
+            let (terms, purse) = budget.purse(part, at, past);
             of(&terms, purse)
         })
     }
@@ -271,6 +290,7 @@ impl Budgets {
         let terms = Terms {
             spec: &budget.spec,
             frozen: budget.frozen,
+            lost: self.past.forbids(&budget.spec),
         };
         Some((terms, purse))
     }
@@ -310,11 +330,11 @@ impl Share {
 }
 
 impl Budget {
-    fn new(spec: &BudgetSpec) -> Self {
+    fn new(spec: &BudgetSpec, frozen: bool) -> Self {
         Self {
             spec: spec.clone(),
             current: true,
-            frozen: false,
+            frozen,
             purses: HashMap::new(),
         }
     }
@@ -324,7 +344,7 @@ impl Budget {
     }
 
     /// The purse of a part, opened if it is new; past the bound, that of all others.
-    fn purse(&mut self, part: &str, at: Wall, earlier: &mut Earlier) -> (Terms<'_>, &mut Purse) {
+    fn purse(&mut self, part: &str, at: Wall, past: &mut Past) -> (Terms<'_>, &mut Purse) {
         let part = if self.purses.contains_key(part) || self.has_room(at) {
             part
         } else {
@@ -333,12 +353,11 @@ impl Budget {
         let terms = Terms {
             spec: &self.spec,
             frozen: self.frozen,
+            lost: past.forbids(&self.spec),
         };
         let purse = self.purses.entry(part.into()).or_insert_with(|| {
             let mut purse = Purse::new(&self.spec, part, at);
-            if !earlier.is_empty() {
-                recall(&terms, &mut purse, earlier);
-            }
+            past.recall(&self.spec, &mut purse);
             purse
         });
         purse.roll(&self.spec, at);
@@ -357,25 +376,11 @@ impl Budget {
     }
 }
 
-/// What earlier processes spent of the windows that still count.
-fn recall(terms: &Terms<'_>, purse: &mut Purse, earlier: &mut Earlier) {
-    let budget = terms.id(&purse.of, 0).budget;
-    let period = terms.spec.period;
-    earlier.retain(|window, spent| {
-        let mine = window.budget == budget;
-        if mine && purse.counts(period, window.start) {
-            purse.spend(window.start, spent.0);
-            purse.add_to(window.start, spent.1);
-        }
-        !mine
-    });
-    purse.crossed(terms.spec);
-}
-
 /// A budget, without its purses.
 struct Terms<'a> {
     spec: &'a BudgetSpec,
     frozen: bool,
+    lost: bool,
 }
 
 impl Terms<'_> {
@@ -386,16 +391,13 @@ impl Terms<'_> {
             limit: purse.limit(self.spec),
             spent: purse.spent(),
             held: purse.held,
-            resets: if self.frozen {
+            resets: if self.frozen || self.lost {
                 None
             } else {
                 purse.resets(self.spec)
             },
             frozen: self.frozen,
+            lost: self.lost,
         }
-    }
-
-    fn id(&self, of: &str, start: i64) -> WindowId {
-        WindowId::of(&self.spec.name, self.spec.scope.as_str(), of, start)
     }
 }

@@ -149,6 +149,6 @@ impl Purse {
     }
 }
 
-fn whole(span: Duration) -> i64 {
+pub(super) fn whole(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Budgets: nothing is spent that was not held, windows end once, and what is unknown costs nobody else.
 
 use super::super::calendar::Period;
-use super::super::{BudgetSpec, Claim, Scope, Who};
+use super::super::{BudgetSpec, Claim, OnLost, Scope, Who};
 use super::*;
 use crate::units::{NanoUsd, Wall, WindowId};
 use jiff::tz::TimeZone;
@@ -10,31 +10,32 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const CENT: NanoUsd = NanoUsd(10_000_000);
-const NOON: Wall = Wall(1_796_040_000_000); // 2026-11-30T12:00:00Z
-const HOUR: u64 = 3_600_000;
+pub(super) const NOON: Wall = Wall(1_796_040_000_000); // 2026-11-30T12:00:00Z
+pub(super) const HOUR: u64 = 3_600_000;
 
-fn cents(amount: u64) -> NanoUsd {
+pub(super) fn cents(amount: u64) -> NanoUsd {
     NanoUsd(CENT.0 * amount)
 }
 
-fn budget(name: &str, amount: NanoUsd, period: Period) -> BudgetSpec {
+pub(super) fn budget(name: &str, amount: NanoUsd, period: Period) -> BudgetSpec {
     BudgetSpec {
         name: name.into(),
         amount,
         period,
         zone: TimeZone::UTC,
         scope: Scope::Tenant,
+        on_lost: OnLost::Full,
     }
 }
 
-fn with(budgets: Vec<BudgetSpec>) -> LimitSpec {
+pub(super) fn with(budgets: Vec<BudgetSpec>) -> LimitSpec {
     LimitSpec {
         budgets,
         ..LimitSpec::default()
     }
 }
 
-fn claim(amount: NanoUsd, at: Wall) -> Want<'static> {
+pub(super) fn claim(amount: NanoUsd, at: Wall) -> Want<'static> {
     Want {
         ask: ask(1, 1),
         claim: Some(Claim {
@@ -45,7 +46,7 @@ fn claim(amount: NanoUsd, at: Wall) -> Want<'static> {
     }
 }
 
-fn by(session: &str, amount: NanoUsd) -> Want<'_> {
+pub(super) fn by(session: &str, amount: NanoUsd) -> Want<'_> {
     let who = Who {
         session: Some(session),
         ..Who::default()
@@ -60,7 +61,7 @@ fn by(session: &str, amount: NanoUsd) -> Want<'_> {
     }
 }
 
-fn broke(outcome: Result<Hold, Refused>) -> Broke {
+pub(super) fn broke(outcome: Result<Hold, Refused>) -> Broke {
     match outcome {
         Err(Refused::Broke(broke)) => *broke,
         other => panic!("not broke: {other:?}"),
@@ -276,10 +277,11 @@ fn an_operator_can_add_and_freeze() {
     assert!(account.top_up("daily", "", cents(5), NOON));
     assert!(account.reserve(START, claim(cents(6), NOON)).is_err());
     assert!(account.reserve(START, claim(cents(5), NOON)).is_ok());
-    assert!(account.freeze("daily", true));
+    assert_eq!(account.freeze("weekly", true), None);
+    assert_eq!(account.freeze("daily", true), Some(false));
     let found = broke(account.reserve(START, claim(NanoUsd(1), NOON)));
     assert!(found.frozen && found.resets.is_none());
-    assert!(account.freeze("daily", false));
+    assert_eq!(account.freeze("daily", false), Some(true));
     assert!(account.reserve(START, claim(cents(5), NOON)).is_ok());
     // What was added is of this window alone.
     let tomorrow = Wall(NOON.0 + 24 * HOUR);

@@ -7,7 +7,7 @@ use super::Bench;
 use crate::config::money::BudgetWindow;
 use crate::config::values::BudgetScope;
 use crate::config::{OutCode, defaults, raw};
-use crate::limits::{BudgetSpec, Period, Scope};
+use crate::limits::{BudgetSpec, OnLost, Period, Scope};
 
 impl Bench<'_> {
     /// Budgets as written in one place.
@@ -18,6 +18,7 @@ impl Bench<'_> {
             period: period(budget),
             zone: self.zone(budget),
             scope: scope(budget),
+            on_lost: OnLost::default(),
         });
         budgets.collect()
     }
@@ -36,12 +37,19 @@ impl Bench<'_> {
 }
 
 /// A tenant's budgets: its policy's, and its own in place of those of the same name.
-pub(super) fn merged(own: Vec<BudgetSpec>, policy: &[BudgetSpec]) -> Vec<BudgetSpec> {
+pub(super) fn merged(
+    own: Vec<BudgetSpec>,
+    policy: &[BudgetSpec],
+    on_lost: OnLost,
+) -> Vec<BudgetSpec> {
     let inherited = policy
         .iter()
         .filter(|one| own.iter().all(|mine| mine.name != one.name));
     let mut budgets: Vec<_> = inherited.cloned().collect();
     budgets.extend(own);
+    for budget in &mut budgets {
+        budget.on_lost = on_lost;
+    }
     budgets
 }
 

@@ -4,6 +4,7 @@
 
 mod admin;
 mod budgets;
+mod journal;
 mod kept;
 mod own_keys;
 mod policies;
@@ -99,6 +100,7 @@ pub fn compile(
     let policies = bench.policies(&loaded.raw, &upstreams);
     let people = bench.people(&loaded.raw, overlay, &policies, &upstreams);
     let admin = bench.admin(&loaded.raw, overlay);
+    bench.check_journal(&loaded.raw);
     if bench
         .problems
         .iter()

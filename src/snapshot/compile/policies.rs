@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use super::Bench;
 use super::budgets::merged;
+use super::journal::on_lost;
 use crate::config::values::{self, AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
-use crate::limits::{BudgetSpec, LimitSpec, Rate};
-use crate::snapshot::{GeoRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream};
+use crate::limits::{BudgetSpec, LimitSpec, OnLost, Rate};
+use crate::snapshot::{
+    GeoRules, JournalRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream,
+};
 use crate::units::{Endpoint, Opening, UpstreamName};
 
 /// The policy of one fixed tenant for whom none was written.
@@ -27,6 +30,7 @@ pub(super) struct Policies {
 pub(super) struct Given {
     limits: raw::Limits,
     budgets: Vec<BudgetSpec>,
+    on_lost: OnLost,
 }
 
 impl Policies {
@@ -53,16 +57,21 @@ impl Bench<'_> {
     pub(super) fn policies(&mut self, raw: &Raw, upstreams: &[Arc<Upstream>]) -> Policies {
         let mut by_name: HashMap<Box<str>, _> = HashMap::new();
         let open = self.built_in_policy(OPEN, Permission::Allow);
-        let open = (self.kept.policy(open), Given::default());
+        let given = Given {
+            on_lost: on_lost(raw, None),
+            ..Given::default()
+        };
+        let open = (self.kept.policy(open), given.clone());
         let standard = self.kept.policy(self.built_in_standard());
         by_name.insert(OPEN.into(), open.clone());
-        by_name.insert(defaults::POLICY.into(), (standard, Given::default()));
+        by_name.insert(defaults::POLICY.into(), (standard, given));
         for policy in &raw.policies {
             let compiled = self.policy(policy, upstreams);
             let compiled = self.kept.policy(compiled);
             let given = Given {
                 limits: policy.limits.clone(),
                 budgets: self.budgets(&policy.budgets),
+                on_lost: on_lost(raw, Some(policy)),
             };
             by_name.insert(policy.name.value.as_str().into(), (compiled, given));
         }
@@ -127,6 +136,7 @@ impl Bench<'_> {
             inference_geo: None,
             stream_usage: defaults::STREAM_USAGE,
             hold: defaults::HOLD,
+            journal: JournalRules::default(),
             on_revoke: defaults::ON_REVOKE,
             regions: None,
             upstreams: None,
@@ -191,6 +201,10 @@ impl Bench<'_> {
             stream_usage: raw.stream_usage(),
             on_revoke: raw.on_revoke(),
             hold: raw.hold(),
+            journal: JournalRules {
+                mode: raw.journal.mode.as_ref().map(|mode| mode.value),
+                on_failure: raw.journal.on_failure.as_ref().map(|word| word.value),
+            },
             regions: raw.regions_allow.as_ref().map(|list| Ruled {
                 value: list
                     .value
@@ -369,7 +383,7 @@ pub(super) fn limits(own: &raw::Limits, budgets: Vec<BudgetSpec>, given: &Given)
             .as_ref()
             .or(policy.connections.as_ref())
             .map(|connections| connections.value),
-        budgets: merged(budgets, &given.budgets),
+        budgets: merged(budgets, &given.budgets, given.on_lost),
         queue: queue.map_or(defaults::QUEUE, |queue| queue.value),
         queue_wait: Some(wait.map_or(defaults::QUEUE_WAIT, |wait| wait.value)),
     }

@@ -130,7 +130,7 @@ impl Run {
                 let cost = cost.map_or(NanoUsd::ZERO, Charge::amount);
                 entry::end(entry, cost, &settled.windows, &document);
             }
-            None => entry::refused(recorder, self.tenant().id(), &document),
+            None => entry::refused(recorder, self.tenant(), &document),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{GIB, HOUR, KIB, MIB, is, key};
 use crate::config::defaults as d;
 use crate::config::keys::{Fallback, Grammar, Key, Kind, Value};
-use crate::config::values::{JournalMode, OnJournalFailure};
+use crate::config::values::{JournalMode, OnJournalFailure, OnLostState};
 
 pub(super) const JOURNAL: &[Key] = &[
     key(
@@ -25,6 +25,14 @@ pub(super) const JOURNAL: &[Key] = &[
         "",
         "what becomes of a call that cannot be recorded: `refuse`, or `gap`",
         "When the disk is full, read-only or too slow. `refuse` answers `journal-unavailable`, which SDKs repeat. `gap` lets it pass, and the record says how many are missing and what they cost.",
+    ),
+    key(
+        "journal.on_lost",
+        Kind::Word(OnLostState::WORDS),
+        is(Value::Text(d::ON_LOST_STATE.as_str())),
+        "",
+        "what there is of budgets when the record of what was spent is lost: `full`, `fraction`, or `refuse`",
+        "It is lost when there is none at a start, when files of it are missing or damaged, and when older ones stand in their place. `full` goes on from what is known. `fraction` leaves of each window as much as of its time is left, and nothing of budgets without one. `refuse` lets nothing be spent until `outrigger ctl acknowledge`. The first start of all has no record either: with `refuse`, acknowledge it once.",
     ),
     key(
         "journal.keep",
@@ -65,6 +73,43 @@ pub(super) const JOURNAL: &[Key] = &[
         "/var/lib/outrigger-shipped",
         "a directory that finished parts are copied to before they may be deleted",
         "Such as a mounted volume that outlives the machine. Each part arrives at least once, and never changes afterwards.",
+    ),
+];
+
+/// Where the tenants of a policy differ.
+pub(super) const OF_POLICIES: &[Key] = &[
+    key(
+        "policies.*.journal.mode",
+        Kind::Word(JournalMode::WORDS),
+        Fallback::Varies(
+            Value::Text(d::JOURNAL_MODE.as_str()),
+            "unless `journal.mode` says otherwise",
+        ),
+        "",
+        "when an action of its tenants counts as recorded",
+        "Needs `[journal]`. With `off` nothing they do is recorded, and what they spend is forgotten by a restart.",
+    ),
+    key(
+        "policies.*.journal.on_failure",
+        Kind::Word(OnJournalFailure::WORDS),
+        Fallback::Varies(
+            Value::Text(d::ON_JOURNAL_FAILURE.as_str()),
+            "unless `journal.on_failure` says otherwise",
+        ),
+        "",
+        "what becomes of their calls that cannot be recorded",
+        "Needs `[journal]`.",
+    ),
+    key(
+        "policies.*.journal.on_lost",
+        Kind::Word(OnLostState::WORDS),
+        Fallback::Varies(
+            Value::Text(d::ON_LOST_STATE.as_str()),
+            "unless `journal.on_lost` says otherwise",
+        ),
+        "",
+        "what there is of their budgets when the record of what was spent is lost",
+        "Needs `[journal]`.",
     ),
 ];
 
