@@ -9,6 +9,8 @@ mod budgets;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod crowd;

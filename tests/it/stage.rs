@@ -150,8 +150,20 @@ impl Stage {
     /// A sidecar whose state lies in that directory.
     pub(crate) fn keeping(upstream: Upstream, source: Source, state: &std::path::Path) -> Self {
         let clock = Arc::new(StillClock::default());
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        Self::keeping_time(upstream, source, state, time, clock)
+    }
+
+    /// The same, by another clock.
+    pub(crate) fn keeping_time(
+        upstream: Upstream,
+        source: Source,
+        state: &std::path::Path,
+        time: Arc<dyn Clock>,
+        clock: Arc<StillClock>,
+    ) -> Self {
         let options = Options {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock: time,
             ids: Arc::new(SystemIds),
             state: Some(state.to_path_buf()),
             ..Options::new(source)

@@ -356,7 +356,8 @@ impl Budget {
             lost: past.forbids(&self.spec),
         };
         let purse = self.purses.entry(part.into()).or_insert_with(|| {
-            let mut purse = Purse::new(&self.spec, part, at);
+            let begins = at.max(past.latest(&self.spec, part));
+            let mut purse = Purse::new(&self.spec, part, begins);
             past.recall(&self.spec, &mut purse);
             purse
         });

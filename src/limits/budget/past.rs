@@ -40,6 +40,17 @@ impl Past {
             .is_some_and(|(frozen, thawed)| frozen > thawed)
     }
 
+    /// When the latest window began that the record knows: if the clock was set back since, it still runs.
+    pub(super) fn latest(&self, spec: &BudgetSpec, of: &str) -> Wall {
+        if self.known.is_empty() {
+            return Wall(0);
+        }
+        let budget = spec.window(of, 0).budget;
+        let mine = self.known.keys().filter(|window| window.budget == budget);
+        let latest = mine.map(|window| window.start).max().unwrap_or(0);
+        Wall(u64::try_from(latest).unwrap_or(0).saturating_mul(1_000))
+    }
+
     /// Lets a purse that is new begin where it was left.
     pub(super) fn recall(&mut self, spec: &BudgetSpec, purse: &mut Purse) {
         if let Some(until) = self.lost.filter(|_| spec.on_lost == OnLost::Fraction) {
