@@ -51,6 +51,8 @@ mod panic;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod racing;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod reload;
