@@ -152,7 +152,11 @@ impl Check<'_> {
             return;
         };
         let head = SegmentHead::parse(&bytes);
-        if head.is_none_or(|head| head.number != number || head.journal != self.journal) {
+        let is_good = |head: SegmentHead| {
+            let is_ours = head.number == number && head.journal == self.journal;
+            is_ours && bytes.starts_with(&head.encode())
+        };
+        if !head.is_some_and(is_good) {
             self.find(Invalid::of(Why::SegmentHead).at(number, 0));
         }
         let mut sums = Sums::default();

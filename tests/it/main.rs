@@ -67,6 +67,8 @@ mod stage;
 #[cfg(test)]
 mod systemd;
 #[cfg(test)]
+mod tampered;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod terms;
