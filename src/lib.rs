@@ -26,8 +26,9 @@ pub mod spine;
 pub mod journal;
 pub mod upstream;
 
-// Floor 6: the trip.
+// Floor 6: the trip, and what is read of its records.
 pub mod trip;
+pub mod views;
 
 // Floor 7: the edge.
 pub mod edge;

@@ -305,7 +305,7 @@ fn placed(at: AdminAddress, state: &Path) -> AdminAddress {
 
 /// The state directory: the one named, else `$STATE_DIRECTORY` (systemd), else
 /// `$XDG_STATE_HOME/outrigger`, else `~/.local/state/outrigger`.
-pub(super) fn state_directory(named: Option<&Path>) -> PathBuf {
+pub fn state_directory(named: Option<&Path>) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = named {
         return path.to_path_buf();

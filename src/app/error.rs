@@ -22,16 +22,19 @@ pub enum Error {
     Usage(String),
     /// The other side of a control call said no, or could not be reached.
     Call(String),
+    /// What was to be read is not there.
+    Input(String),
 }
 
 impl Error {
-    /// The exit code: 64 usage, 69 unavailable, 70 a task that ended, 71 OS error or a journal that cannot be opened, 78 configuration; for a program that could not be
-    /// started 127 when there is none and 126 otherwise, as shells do.
+    /// The exit code: 64 usage, 66 nothing to read, 69 unavailable, 70 a task that ended, 71 OS error or a journal that
+    /// cannot be opened, 78 configuration; for a program that could not be started 127 when there is none and 126 otherwise, as shells do.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Child(error) if error.kind() == std::io::ErrorKind::NotFound => 127,
             Self::Child(_) => 126,
             Self::Usage(_) => 64,
+            Self::Input(_) => 66,
             Self::Call(_) => 69,
             Self::Task(_) => 70,
             Self::Host(_) | Self::Journal(_) => 71,
@@ -54,7 +57,7 @@ impl fmt::Display for Error {
                 f,
                 "error: the journal cannot be opened: {why}\nhint: only one sidecar can write it; `--state` names another directory"
             ),
-            Self::Usage(text) | Self::Call(text) => write!(f, "error: {text}"),
+            Self::Usage(text) | Self::Call(text) | Self::Input(text) => write!(f, "error: {text}"),
         }
     }
 }

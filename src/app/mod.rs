@@ -25,7 +25,7 @@ mod tide;
 mod vital;
 mod who;
 
-pub use boot::{Boot, KnownSocket, Source, find, log_format};
+pub use boot::{Boot, KnownSocket, Source, find, log_format, state_directory};
 pub use call::{Answer, Door, admin_socket, call};
 pub use child::{Wrapped, child_environment, run_child};
 pub use control::control;

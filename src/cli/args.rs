@@ -11,8 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::duration;
 use crate::config::money::BudgetName;
 use crate::config::values::{LogFormat, LogLevel};
+use crate::host::SystemClock;
 use crate::simulator::Script;
-use crate::units::{AmountFault, NanoUsd, TenantId};
+use crate::units::{AmountFault, Clock as _, NanoUsd, TenantId, Wall};
+use crate::views::moment;
 
 /// A sidecar that makes the tenant the spine of everything an AI agent does.
 #[derive(Debug, Parser)]
@@ -43,6 +45,10 @@ pub(super) enum Verb {
     Simulate(Simulate),
     /// Show, top up and freeze the budgets of a running sidecar
     Budget(Budget),
+    /// Say what calls cost, by tenant, model, agent or day, from the journals of one or many sidecars
+    Costs(Costs),
+    /// Read the record of every action, and prove that nobody changed it
+    Audit(Audit),
     /// Talk to a running sidecar
     Ctl(Ctl),
     /// Make what packages hold: manual pages, shell completions, the configuration's schema
@@ -414,4 +420,128 @@ pub(super) struct Loglevel {
     /// For how long; then what the configuration says holds again [default: 10m]
     #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "level")]
     pub(super) span: Option<Duration>,
+}
+
+/// Whose journals are read, shared by the verbs that read some.
+#[derive(Args, Debug)]
+pub(super) struct States {
+    /// Where a sidecar's state lies; several are read as one [default: $`STATE_DIRECTORY`, $`XDG_STATE_HOME/outrigger`]
+    #[arg(long = "state", value_name = "DIR", global = true)]
+    pub(super) states: Vec<PathBuf>,
+}
+
+/// Which of the records, shared by the verbs that read some.
+#[derive(Args, Debug)]
+pub(super) struct Records {
+    /// Only this tenant's
+    #[arg(long, short, value_name = "TENANT")]
+    pub(super) tenant: Option<TenantId>,
+    /// From this time on: `2026-11-24`, `2026-11-24T09:00:00Z`, or how long ago: `24h`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) since: Option<Wall>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) until: Option<Wall>,
+}
+
+fn time(text: &str) -> Result<Wall, &'static str> {
+    if let Ok(ago) = duration(text) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Wall(SystemClock.wall().0.saturating_sub(ago)));
+    }
+    moment(text)
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Costs {
+    #[command(flatten)]
+    pub(super) states: States,
+    #[command(flatten)]
+    pub(super) records: Records,
+    /// What a row is about; several, with commas, make a row for each combination
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "tenant"
+    )]
+    pub(super) by: Vec<CostsBy>,
+    /// How they are printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: CostsFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CostsBy {
+    Tenant,
+    Model,
+    Upstream,
+    Agent,
+    Session,
+    User,
+    Day,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CostsFormat {
+    /// A table
+    Text,
+    /// A document for each row, in nano-dollars
+    Json,
+    /// A line for each row, in dollars
+    Csv,
+    /// FOCUS 1.2: a line for each day, tenant, upstream and model
+    Focus,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Audit {
+    #[command(flatten)]
+    pub(super) states: States,
+    #[command(subcommand)]
+    pub(super) verb: AuditVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditVerb {
+    /// Show the latest records
+    Show(AuditShow),
+    /// Show the latest records, and those that come
+    Tail(AuditShow),
+    /// Check every record against its chain, its seal and what was signed; ends with 0 if all is as it was written, with 1
+    /// if not, and with 2 if nothing can be said
+    Verify {
+        /// A file of checkpoints that was kept elsewhere: shows what was cut off or put back
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Print all records, one document per line
+    Export {
+        #[command(flatten)]
+        records: Records,
+        /// What the documents look like
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: AuditFormat,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AuditShow {
+    #[command(flatten)]
+    pub(super) records: Records,
+    /// So many at most, the latest
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) limit: u32,
+    /// One document per line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum AuditFormat {
+    /// What stands in the clear, and under `entry` what was sealed
+    Jsonl,
+    /// OCSF 1.6, API Activity
+    Ocsf,
 }

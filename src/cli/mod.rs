@@ -2,7 +2,9 @@
 //! Must never know how anything works.
 
 mod args;
+mod audit;
 mod budget;
+mod costs;
 mod ctl;
 mod explain;
 mod generate;
@@ -38,6 +40,8 @@ pub fn main() -> ExitCode {
         Verb::Keys(keys) => verbs::keys(&keys),
         Verb::Simulate(simulate) => verbs::simulate(&simulate),
         Verb::Budget(money) => budget::budget(&money),
+        Verb::Costs(costs) => costs::costs(costs),
+        Verb::Audit(audit) => audit::audit(audit),
         Verb::Ctl(control) => ctl::ctl(&control),
         Verb::Generate(generate) => generate::generate(&generate),
     };

@@ -2,7 +2,7 @@
 //! Must never depend on the machine's own environment or on a port that somebody else may hold.
 
 pub(crate) mod process;
-mod transcript;
+pub(crate) mod transcript;
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};

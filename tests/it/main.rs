@@ -65,6 +65,8 @@ mod soak;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod summed;
+#[cfg(test)]
 mod systemd;
 #[cfg(test)]
 mod tampered;
@@ -78,3 +80,5 @@ mod tls;
 mod tools;
 #[cfg(test)]
 mod upstreams;
+#[cfg(test)]
+mod views;

@@ -1,0 +1,222 @@
+//! What the journals' readers print: journals of two instances are written through the front door, and read by the released
+//! verbs. Must never depend on the time at which it runs.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use outrigger::host::SystemClock;
+use outrigger::journal::{Book, Flags, Journal, Kind, Record, Settings, Terms};
+use outrigger::units::{Boot, Clock, NanoUsd, Wall};
+
+use crate::cli::process::{BINARY, Place, until};
+use crate::cli::transcript::replay_in;
+
+/// A wall that stands still until it is moved.
+struct Standing(AtomicU64);
+
+impl Clock for Standing {
+    fn boot(&self) -> Boot {
+        SystemClock.boot()
+    }
+
+    fn wall(&self) -> Wall {
+        Wall(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// 2025-03-01T12:00:00Z.
+const NOON: u64 = 1_740_830_400_000;
+const DAY: u64 = 86_400_000;
+
+fn record(amount: u64, payload: &str) -> Record<'_> {
+    Record {
+        whole: NanoUsd(amount),
+        windows: &[],
+        payload: payload.as_bytes(),
+    }
+}
+
+fn intent_of(tenant: &str, more: &str) -> String {
+    format!(
+        "{{\"timestamp\":\"2025-03-01T12:00:00.000Z\",\"level\":\"INFO\",\"message\":\"request\",\"tenant\":\"{tenant}\",\
+         \"request_id\":\"0195-{tenant}\",\"generation\":1,\"endpoint\":\"chat-completions\",\"upstream\":\"openai\"{more}}}"
+    )
+}
+
+fn end_of(tenant: &str, more: &str, end: &str) -> String {
+    let intent = intent_of(tenant, more);
+    format!("{},{end}}}", intent.trim_end_matches('}'))
+}
+
+/// One call: held, then settled.
+async fn call(book: &Arc<Book>, more: &str, held: u64, end: &str, cost: u64) {
+    let tenant = book.id().to_string();
+    let entry = book
+        .intent(record(held, &intent_of(&tenant, more)))
+        .await
+        .unwrap();
+    entry.end(record(cost, &end_of(&tenant, more, end)));
+}
+
+const COMPLETE: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
+    \"request_bytes\":90,\"response_bytes\":500,\"input_tokens\":120,\"output_tokens\":30,\
+    \"cache_read_tokens\":20,\"usage\":\"reported\",\"cost_nano_usd\":1234567,\
+    \"cost_lines\":{\"input\":\"1000000000\",\"output\":\"234567000\"},\"took_us\":250000";
+
+const UNPRICED: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
+    \"input_tokens\":7,\"output_tokens\":8,\"usage\":\"estimated\",\"unpriced\":\"yes\",\
+    \"cost_nano_usd\":5000000,\"cost_lines\":{\"output\":\"5000000000\"},\"took_us\":1500";
+
+const REFUSED: &str = "\"ending\":\"refused\",\"ended_in\":\"admit\",\"status\":402,\
+    \"code\":\"budget-exhausted\",\"took_us\":40";
+
+const PLANNER: &str =
+    ",\"agent\":\"planner\",\"session\":\"s-1\",\"model\":\"fast\",\"model_sent\":\"gpt-5-mini\"";
+
+/// Everything a tenant can meet, and one call that is not over.
+fn first(state: &Path) {
+    with_journal(state, async |journal, clock| {
+        let acme = journal
+            .book(&"acme".parse().unwrap(), Terms::default())
+            .unwrap();
+        call(&acme, PLANNER, 2_000_000, COMPLETE, 1_234_567).await;
+        call(
+            &acme,
+            ",\"model\":\"new-model\"",
+            9_000_000,
+            UNPRICED,
+            5_000_000,
+        )
+        .await;
+        let lost = acme.intent(record(10_000_000, &intent_of("acme", PLANNER)));
+        drop(lost.await.unwrap());
+        let void = acme.intent(record(1, &intent_of("acme", PLANNER)));
+        void.await.unwrap().void();
+        let refused = end_of("acme", ",\"model\":\"gpt-5\"", REFUSED);
+        let written = acme.record(Kind::Refusal, Flags::default(), record(0, &refused));
+        drop(written.unwrap());
+        clock.0.store(NOON + DAY, Ordering::Relaxed);
+        let zeta = journal
+            .book(&"zeta".parse().unwrap(), Terms::default())
+            .unwrap();
+        let spoofed = ",\"agent\":\"=1+1\\u001b[2J\",\"model\":\"gpt-5-mini\"";
+        call(&zeta, spoofed, 2_000_000, COMPLETE, 1_000_000_001).await;
+        let open = zeta.intent(record(7_000_000, &intent_of("zeta", spoofed)));
+        journal.close();
+        drop(open);
+    });
+}
+
+fn second(state: &Path) {
+    with_journal(state, async |journal, _| {
+        let acme = journal
+            .book(&"acme".parse().unwrap(), Terms::default())
+            .unwrap();
+        call(&acme, PLANNER, 2_000_000, COMPLETE, 765_433).await;
+    });
+}
+
+fn with_journal(state: &Path, write: impl AsyncFnOnce(&Journal, &Standing)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let clock = Arc::new(Standing(AtomicU64::new(NOON)));
+    fs::create_dir_all(state).unwrap();
+    let settings = Settings {
+        reserve_bytes: 0,
+        ..Settings::default()
+    };
+    let for_journal: Arc<dyn Clock> = Arc::<Standing>::clone(&clock);
+    let (journal, _) = Journal::open(&state.join("journal"), settings, for_journal).unwrap();
+    runtime.block_on(write(&journal, &clock));
+    journal.close();
+}
+
+/// What each verb prints of two instances, as it stands in the transcript.
+#[test]
+fn views() {
+    let place = Place::new();
+    first(&place.path("one"));
+    second(&place.path("two"));
+    replay_in(&place, "views.md");
+}
+
+#[test]
+fn a_changed_byte_is_found_with_its_place() {
+    let place = Place::new();
+    first(&place.path("state"));
+    let verify = ["audit", "verify", "--state", "state"];
+    let before = place.run(&verify);
+    assert_eq!(before.code, Some(0), "{before:?}");
+    let segment = place.path("state/journal/segments/0000000000000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = 96 + 400;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let after = place.run(&verify);
+    assert_eq!(after.code, Some(1), "{after:?}");
+    let place_of_it = "state/journal/segments/0000000000000001.seg at ";
+    assert!(after.out.contains(place_of_it), "{after:?}");
+    assert!(after.out.contains("its checksum is wrong"), "{after:?}");
+    assert!(after.out.contains("INVALID, "), "{after:?}");
+}
+
+#[test]
+fn a_checkpoint_from_elsewhere_shows_an_older_copy() {
+    let place = Place::new();
+    first(&place.path("state"));
+    let points = fs::read_dir(place.path("state/journal/segments")).unwrap();
+    let points = points
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "points"))
+        .unwrap();
+    fs::copy(&points, place.path("kept")).unwrap();
+    let verify = |state| {
+        let words = ["audit", "verify", "--checkpoint", "kept", "--state", state];
+        place.run(&words)
+    };
+    assert_eq!(verify("state").code, Some(0));
+    second(&place.path("other"));
+    let other = verify("other");
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.out.contains("signed with another key"), "{other:?}");
+    assert_eq!(verify("nothing").code, Some(2));
+    fs::remove_file(place.path("kept")).unwrap();
+    assert_eq!(verify("state").code, Some(2));
+    fs::remove_file(place.path("state/journal/signing.pub")).unwrap();
+    let blind = place.run(&["audit", "verify", "--state", "state"]);
+    assert_eq!(blind.code, Some(2), "{blind:?}");
+}
+
+#[test]
+fn who_follows_sees_what_comes() {
+    let place = Place::new();
+    let state = place.path("state");
+    with_journal(&state, async |journal, _| {
+        let acme = journal
+            .book(&"acme".parse().unwrap(), Terms::default())
+            .unwrap();
+        call(&acme, PLANNER, 2, COMPLETE, 1).await;
+        let out = fs::File::create(place.path("out")).unwrap();
+        let mut tail = place
+            .program(BINARY)
+            .args(["audit", "tail", "--state", "state", "--tenant", "acme"])
+            .stdout(out)
+            .spawn()
+            .unwrap();
+        let lines = || {
+            fs::read_to_string(place.path("out"))
+                .unwrap()
+                .lines()
+                .count()
+        };
+        until("what was there is shown", || lines() == 2);
+        call(&acme, PLANNER, 2, COMPLETE, 1).await;
+        until("what comes is shown", || lines() == 4);
+        tail.kill().unwrap();
+        tail.wait().unwrap();
+    });
+}
