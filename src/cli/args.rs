@@ -467,6 +467,9 @@ pub(super) struct Costs {
         default_value = "tenant"
     )]
     pub(super) by: Vec<CostsBy>,
+    /// The configuration that says what each tenant brings in (`revenue`): its margin is shown too
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// How they are printed
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: CostsFormat,

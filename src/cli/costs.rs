@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use super::args::{self, CostsBy, CostsFormat, Records, States};
 use super::verbs::{complain, say};
-use crate::app::{Error, state_directory};
-use crate::units::Wall;
-use crate::views::{By, Costs, Instances, Query, ViewError};
+use crate::app::{Error, find, state_directory};
+use crate::config::render;
+use crate::host::SystemClock;
+use crate::units::{Clock as _, Wall};
+use crate::views::{By, Costs, Instances, Query, Revenues, ViewError};
 
 pub(super) fn costs(costs: args::Costs) -> Result<ExitCode, Error> {
+    let revenues = revenues(&costs)?;
     let mut instances = Instances::open(&states(costs.states)).map_err(missing)?;
     let query = query(costs.records);
     if costs.format == CostsFormat::Focus {
@@ -17,7 +20,10 @@ pub(super) fn costs(costs: args::Costs) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let by: Vec<By> = costs.by.into_iter().map(what).collect();
-    let sums = Costs::sum(&mut instances, &query, &by);
+    let mut sums = Costs::sum(&mut instances, &query, &by);
+    if let Some(revenues) = revenues {
+        sums.compare(&revenues, &query, SystemClock.wall());
+    }
     let lines = match costs.format {
         CostsFormat::Json => sums.documents(),
         CostsFormat::Csv => sums.csv(),
@@ -30,6 +36,25 @@ pub(super) fn costs(costs: args::Costs) -> Result<ExitCode, Error> {
         complain(&format!("note: {note}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What tenants bring in, as the configuration that is named says.
+fn revenues(costs: &args::Costs) -> Result<Option<Revenues>, Error> {
+    let Some(path) = &costs.config else {
+        return Ok(None);
+    };
+    if costs.by != [CostsBy::Tenant] || costs.format == CostsFormat::Focus {
+        let text = "a margin is a tenant's: `--config` goes with `--by tenant`, and not with FOCUS";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let loaded = find(Some(path))?.load();
+    if !loaded.usable() {
+        let problems = render::lines(&loaded.problems, &loaded.sources);
+        return Err(Error::Config(problems));
+    }
+    let tenants = loaded.raw.tenants.into_iter();
+    let revenues = tenants.filter_map(|tenant| Some((tenant.id.value, tenant.revenue?.value)));
+    Ok(Some(revenues.collect()))
 }
 
 const fn what(by: CostsBy) -> By {

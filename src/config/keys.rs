@@ -113,6 +113,8 @@ pub enum Grammar {
     Host,
     /// `sha256:` and 64 hex digits.
     KeyHash,
+    /// An amount of money, `/` and what it is for.
+    Revenue,
     /// A model's name.
     Model,
     /// A line for people.

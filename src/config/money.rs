@@ -23,6 +23,28 @@ pub enum BudgetWindow {
     Rolling(Duration),
 }
 
+/// What a tenant brings in (`tenants.*.revenue`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revenue {
+    /// How much.
+    pub amount: NanoUsd,
+    /// For what.
+    pub per: RevenuePer,
+}
+
+/// What a tenant pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevenuePer {
+    /// Each call that has left.
+    Call,
+    /// A day.
+    Day,
+    /// A month of the calendar, however long it is.
+    Month,
+    /// A year of the calendar.
+    Year,
+}
+
 /// A name of the time zone database, such as `Europe/Berlin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneName(Box<str>);
@@ -63,6 +85,10 @@ const AMOUNT: Flaw = flaw(
     "an amount of money",
     "write a decimal number and `USD`: `100 USD`, `0.25 USD`; at most nine digits behind the point",
 );
+const REVENUE: Flaw = flaw(
+    "an amount of money for some time, or for a call",
+    "write for example `49 USD/month`, or `/year`, `/day` or `/call`",
+);
 const WINDOW: Flaw = flaw(
     "`hour`, `day`, `week`, `month`, `total`, or a duration for the time just past",
     "write for example `day`, or `24h` for what was spent within the last 24 hours",
@@ -84,6 +110,20 @@ const NAME: Flaw = flaw(
 pub(super) fn amount(text: &str) -> Result<NanoUsd, Flaw> {
     let number = text.strip_suffix("USD").ok_or(AMOUNT)?;
     NanoUsd::parse(number.trim()).map_err(|_| AMOUNT)
+}
+
+/// `49 USD/month`.
+pub(super) fn revenue(text: &str) -> Result<Revenue, Flaw> {
+    let (money, per) = text.split_once('/').ok_or(REVENUE)?;
+    let per = match per.trim() {
+        "call" => RevenuePer::Call,
+        "day" => RevenuePer::Day,
+        "month" => RevenuePer::Month,
+        "year" => RevenuePer::Year,
+        _ => return Err(REVENUE),
+    };
+    let amount = amount(money.trim()).map_err(|_| REVENUE)?;
+    Ok(Revenue { amount, per })
 }
 
 /// `day`, `24h`.
@@ -145,6 +185,19 @@ mod tests {
             "100 usd",
         ] {
             assert_eq!(amount(wrong), Err(AMOUNT), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn revenue_is_money_for_something() {
+        let month = Revenue {
+            amount: NanoUsd(49_500_000_000),
+            per: RevenuePer::Month,
+        };
+        assert_eq!(revenue("49.50 USD/month"), Ok(month));
+        assert_eq!(revenue("49.50 USD / month"), Ok(month));
+        for wrong in ["49 USD", "49/month", "49 USD/week", "49 EUR/day", "/day"] {
+            assert_eq!(revenue(wrong), Err(REVENUE), "{wrong}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::units::{Dialect, Endpoint, NanoUsd, Secret, TenantId, UpstreamName};
 
 use super::defaults;
-use super::money::{BudgetName, BudgetWindow, ZoneName};
+use super::money::{BudgetName, BudgetWindow, Revenue, ZoneName};
 pub use super::prices::{FactorTable, ModelPrices, PriceProvider, PriceTable, Prices};
 use super::site::{Site, Sited};
 use super::values::{
@@ -278,6 +278,8 @@ pub struct Tenant {
     pub uids: Option<Sited<Vec<Sited<u32>>>>,
     /// Patterns over the tenants it may name in `identity.header`.
     pub vouches: Option<Sited<Vec<Sited<Glob>>>>,
+    /// What it brings in.
+    pub revenue: Option<Sited<Revenue>>,
     /// Its own credentials, by upstream, in the order written.
     pub credentials: Option<Sited<Vec<OwnCredential>>>,
     /// Its own limits, over the policy's.

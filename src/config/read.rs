@@ -375,6 +375,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
         let keys = section.get(context, "keys");
         let uids = section.get(context, "uids");
         let vouches = section.get(context, "vouches");
+        let revenue = section.get(context, "revenue");
         let credentials = section.get(context, "credentials");
         let limits = limits(context, &section);
         let budgets = budgets(context, &section);
@@ -384,6 +385,7 @@ fn tenants(context: &mut Context<'_>, top: &Section<'_>, raw: &mut Raw, names: &
             keys,
             uids,
             vouches,
+            revenue,
             credentials,
             limits,
             budgets,

@@ -191,6 +191,7 @@ fn grammar(grammar: Grammar) -> Value {
             json!({ "type": "string", "minLength": 1 })
         }
         Grammar::Amount => text(r"^[0-9]+(\.[0-9]+)?\s*USD$"),
+        Grammar::Revenue => text(r"^[0-9]+(\.[0-9]+)?\s*USD\s*/\s*(call|day|month|year)$"),
         Grammar::Window => text(r"^(hour|day|week|month|total|[0-9][0-9_]*\s*(s|m|min|h))$"),
         Grammar::Zone => text("^[A-Za-z0-9/_+-]{1,64}$"),
         Grammar::Path => text("^/"),

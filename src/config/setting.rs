@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::keys::{self, Key, Kind};
-use super::money::{self, BudgetWindow, ZoneName};
+use super::money::{self, BudgetWindow, Revenue, ZoneName};
 use super::node::Node;
 use super::parse::{self, Flaw};
 use super::prices;
@@ -259,6 +259,7 @@ parsed! {
     PolicyName: |text| parse::policy_name(text).map_err(bad_name);
     Rate: parse::rate;
     Region: parse::region;
+    Revenue: money::revenue;
     String: parse::model;
     TenantId: |text| text.parse().map_err(bad_name);
     TenantHeader: parse::tenant_header;

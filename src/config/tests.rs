@@ -198,7 +198,7 @@ fn one_line_form_names_place_code_and_hint() {
 #[test]
 fn all_problems_come_at_once_and_in_order() {
     let loaded = read(
-        "[listen]\nhead_timeout = 5\nproxy = \"x\"\n[tenants.acme]\nrevenue = 1\nlimits.requests = \"1/d\"\n[nope]\n[log]\nformat = \"xml\"\n",
+        "[listen]\nhead_timeout = 5\nproxy = \"x\"\n[tenants.acme]\nslo = 1\nlimits.requests = \"1/d\"\n[nope]\n[log]\nformat = \"xml\"\n",
     );
     let lines: Vec<_> = loaded
         .problems

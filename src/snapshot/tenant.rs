@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::credential::OwnKey;
 use super::{Pattern, Policy};
+use crate::config::money::Revenue;
 use crate::limits::{Account, LimitSpec, OnLost};
 use crate::meters::{Registry, TenantMeters};
 use crate::units::TenantId;
@@ -21,6 +22,8 @@ pub struct Tenant {
     pub(super) standing: Standing,
     /// The tenants it may name in the header for that.
     pub(super) vouches: Box<[Pattern]>,
+    /// What it brings in, for those who ask for its margin.
+    pub(super) revenue: Option<Revenue>,
     /// Its own credentials, by upstream.
     pub(super) own_keys: Box<[OwnKey]>,
 }
@@ -69,6 +72,11 @@ impl Tenant {
     /// Patterns over the tenants it may name.
     pub fn vouches(&self) -> &[Pattern] {
         &self.vouches
+    }
+
+    /// What it brings in, if that was said.
+    pub fn revenue(&self) -> Option<Revenue> {
+        self.revenue
     }
 
     /// Whether this is `_nobody`.

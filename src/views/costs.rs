@@ -4,7 +4,7 @@
 mod bill;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
@@ -15,6 +15,7 @@ pub(super) use bill::usd;
 use super::cell::{csv, plain};
 use super::entry::Entry;
 use super::instances::{Instances, Query};
+use super::margin::{Margin, Revenues};
 use crate::journal::{Flags, Kind, TenantNumber};
 use crate::units::{NanoUsd, Wall};
 use bill::COLUMNS;
@@ -71,6 +72,10 @@ const NONE: &str = "(none)";
 /// Where there are more than [`MOST_ROWS`].
 const OTHERS: &str = "(others)";
 
+/// What is said of margins: over a table, and over the columns of a spreadsheet.
+const HEADING: [&str; 3] = ["REVENUE USD", "MARGIN USD", "MARGIN"];
+const MARGIN_COLUMNS: [&str; 3] = ["revenue_usd", "margin_usd", "margin"];
+
 /// Callers choose the names of sessions; a sum is not larger than this whatever they choose.
 const MOST_ROWS: usize = 100_000;
 
@@ -83,6 +88,10 @@ pub struct Costs {
     by: Vec<By>,
     rows: BTreeMap<Vec<String>, Bill>,
     total: Bill,
+    /// When the first of them was.
+    first: Option<Wall>,
+    /// By the tenants' names, if anybody asked.
+    margins: Option<BTreeMap<String, Margin>>,
     /// What is held, and for whom, until its end is met. No more than sidecars had under way at once.
     open: HashMap<Call, Held>,
 }
@@ -103,6 +112,8 @@ impl Costs {
             by: by.to_vec(),
             rows: BTreeMap::new(),
             total: Bill::default(),
+            first: None,
+            margins: None,
             open: HashMap::new(),
         };
         let longer = Query {
@@ -119,7 +130,33 @@ impl Costs {
         costs
     }
 
+    /// Sets what tenants bring in against what they cost, from the time that was asked for to `now` at the latest. Without
+    /// a time to begin with, that is the first record's. Those that cost nothing are among them.
+    pub fn compare(&mut self, revenues: &Revenues, query: &Query, now: Wall) {
+        let until = query.until.min(now);
+        let first = self.first.unwrap_or(until);
+        let since = if query.since == Wall(0) {
+            first
+        } else {
+            query.since
+        };
+        let mut margins = BTreeMap::new();
+        for (tenant, revenue) in revenues {
+            if query.tenant.as_ref().is_some_and(|only| only != tenant) {
+                continue;
+            }
+            let bill = self.rows.entry(vec![tenant.to_string()]).or_default();
+            let margin = Margin::of(*revenue, (since, until), bill);
+            margins.insert(tenant.to_string(), margin);
+        }
+        self.margins = Some(margins);
+    }
+
     fn take(&mut self, entry: &Entry, counts: bool) {
+        if counts {
+            let first = self.first.get_or_insert(entry.wall);
+            *first = entry.wall.min(*first);
+        }
         let call = (entry.journal, entry.number, entry.about);
         match entry.kind {
             Kind::Intent => {
@@ -185,6 +222,17 @@ impl Costs {
         self.rows.iter().map(|(key, bill)| (&**key, bill))
     }
 
+    fn margin(&self, key: &[String]) -> Option<&Margin> {
+        self.margins.as_ref()?.get(key.first()?)
+    }
+
+    /// What all whose revenue is known brought in, and what is left of it when all is paid.
+    fn margin_of_all(&self, margins: &BTreeMap<String, Margin>) -> [String; 3] {
+        let revenue: i128 = margins.values().map(|margin| margin.revenue).sum();
+        let left = revenue - self.total.total();
+        [bill::usd(revenue), bill::usd(left), String::new()]
+    }
+
     /// The sums of all rows.
     pub const fn total(&self) -> &Bill {
         &self.total
@@ -197,26 +245,28 @@ impl Costs {
             .iter()
             .map(|by| by.as_str().to_uppercase())
             .collect();
-        let total = vec!["total".to_owned(); self.by.len().min(1)];
-        let mut lines = vec![format!(
-            "{}{}",
-            columns(&names, self.by.len()),
-            Bill::heading()
-        )];
+        let heading = self.margins.is_some().then_some(HEADING);
+        let mut lines = vec![self.row(&names, &Bill::heading(), heading)];
         for (key, bill) in self.rows() {
-            let key: Vec<String> = key.iter().map(|part| plain(part)).collect();
-            lines.push(format!(
-                "{}{}",
-                columns(&key, self.by.len()),
-                bill.columns()
-            ));
+            let shown: Vec<String> = key.iter().map(|part| plain(part)).collect();
+            let margin = self.margins.is_some();
+            let margin = margin.then(|| Margin::cells(self.margin(key)));
+            lines.push(self.row(&shown, &bill.columns(), margin));
         }
-        lines.push(format!(
-            "{}{}",
-            columns(&total, self.by.len()),
-            self.total.columns()
-        ));
+        let total = vec!["total".to_owned(); self.by.len().min(1)];
+        let margin = self.margins.as_ref();
+        let margin = margin.map(|margins| self.margin_of_all(margins));
+        lines.push(self.row(&total, &self.total.columns(), margin));
         lines
+    }
+
+    fn row<T: Display>(&self, key: &[String], columns: &str, margin: Option<[T; 3]>) -> String {
+        let key = self::columns(key, self.by.len());
+        let margin =
+            margin.map(|[revenue, left, word]| format!(" {revenue:>15} {left:>15} {word}"));
+        format!("{key}{columns}{}", margin.unwrap_or_default())
+            .trim_end()
+            .to_owned()
     }
 
     /// For scripts: a document for each row; amounts are whole nano-dollars, those of the bill's lines pico-dollars as texts.
@@ -234,6 +284,12 @@ impl Costs {
             let lines = bill.lines.iter();
             let lines = lines.map(|(word, amount)| (word.clone(), Value::from(amount.to_string())));
             document.insert("cost_lines".to_owned(), Value::Object(lines.collect()));
+            if let Some(margin) = self.margin(key) {
+                let number = |amount: i128| Value::from(i64::try_from(amount).unwrap_or(i64::MAX));
+                document.insert("revenue_nano_usd".to_owned(), number(margin.revenue));
+                document.insert("margin_nano_usd".to_owned(), number(margin.left));
+                document.insert("margin".to_owned(), Value::from(margin.verdict.as_str()));
+            }
             Value::Object(document).to_string()
         });
         rows.collect()
@@ -243,10 +299,25 @@ impl Costs {
     pub fn csv(&self) -> Vec<String> {
         let names = self.by.iter().map(|by| by.as_str().to_owned());
         let columns = COLUMNS.iter().map(|(_, column)| (*column).to_owned());
-        let mut lines = vec![names.chain(columns).collect::<Vec<_>>().join(",")];
+        let more = self.margins.iter().flat_map(|_| MARGIN_COLUMNS);
+        let more = more.map(str::to_owned);
+        let mut lines = vec![
+            names
+                .chain(columns)
+                .chain(more)
+                .collect::<Vec<_>>()
+                .join(","),
+        ];
         for (key, bill) in self.rows() {
+            let margin = self.margins.iter();
+            let margin = margin.flat_map(|_| Margin::cells(self.margin(key)));
             let key = key.iter().map(|part| csv(part));
-            lines.push(key.chain(bill.cells()).collect::<Vec<_>>().join(","));
+            lines.push(
+                key.chain(bill.cells())
+                    .chain(margin)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            );
         }
         lines
     }

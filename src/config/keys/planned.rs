@@ -44,7 +44,6 @@ const PLANNED: &[&str] = &[
     "tenants.*.limits.storage",
     "tenants.*.limits.tool_calls",
     "tenants.*.retention",
-    "tenants.*.revenue",
     "tenants.*.ring",
     "tenants.*.sandbox",
     "tenants.*.slo",

@@ -9,18 +9,31 @@ use super::purse::{Purse, whole};
 use super::{BudgetSpec, OnLost};
 use crate::units::{NanoUsd, Wall, WindowId};
 
-/// What was spent, and what was added, by window, until somebody asks for that window; and whether more was that nobody knows.
+/// What was spent, and what was added, by budget and window, until somebody asks for it; and whether more was that nobody
+/// knows.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    known: HashMap<WindowId, (NanoUsd, NanoUsd)>,
+    known: HashMap<u64, Vec<Known>>,
     /// Up to when what was spent is not known.
     lost: Option<Wall>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    start: i64,
+    spent: NanoUsd,
+    added: NanoUsd,
+}
+
 impl Past {
     pub(super) fn remember(&mut self, window: WindowId, spent: NanoUsd, added: NanoUsd) {
-        let known = self.known.entry(window).or_default();
-        *known = (known.0.plus(spent), known.1.plus(added));
+        let known = self.known.entry(window.budget).or_default();
+        let start = window.start;
+        known.push(Known {
+            start,
+            spent,
+            added,
+        });
     }
 
     /// What was spent until then is not known; or it is known again that nothing is to be presumed.
@@ -35,19 +48,19 @@ impl Past {
 
     /// Whether the record says that a budget was frozen and not thawed since.
     pub(super) fn is_frozen(&self, budget: &str) -> bool {
-        self.known
-            .get(&freezes(budget))
-            .is_some_and(|(frozen, thawed)| frozen > thawed)
+        let known = self.known.get(&freezes(budget).budget);
+        let orders = known.into_iter().flatten();
+        let (frozen, thawed) = orders.fold(Default::default(), |sums: (NanoUsd, NanoUsd), one| {
+            (sums.0.plus(one.spent), sums.1.plus(one.added))
+        });
+        frozen > thawed
     }
 
     /// When the latest window began that the record knows: if the clock was set back since, it still runs.
     pub(super) fn latest(&self, spec: &BudgetSpec, of: &str) -> Wall {
-        if self.known.is_empty() {
-            return Wall(0);
-        }
-        let budget = spec.window(of, 0).budget;
-        let mine = self.known.keys().filter(|window| window.budget == budget);
-        let latest = mine.map(|window| window.start).max().unwrap_or(0);
+        let known = self.known.get(&spec.window(of, 0).budget);
+        let starts = known.into_iter().flatten().map(|known| known.start);
+        let latest = starts.max().unwrap_or(0);
         Wall(u64::try_from(latest).unwrap_or(0).saturating_mul(1_000))
     }
 
@@ -56,18 +69,18 @@ impl Past {
         if let Some(until) = self.lost.filter(|_| spec.on_lost == OnLost::Fraction) {
             presume(spec, purse, until);
         }
-        if self.known.is_empty() {
-            return;
-        }
-        let budget = spec.window(&purse.of, 0).budget;
-        self.known.retain(|window, (spent, added)| {
-            let mine = window.budget == budget;
-            if mine && let Some(start) = counted(spec, purse, window.start) {
-                purse.spend(start, *spent);
-                purse.add_to(start, *added);
+        let known = self.known.remove(&spec.window(&purse.of, 0).budget);
+        for Known {
+            start,
+            spent,
+            added,
+        } in known.into_iter().flatten()
+        {
+            if let Some(start) = counted(spec, purse, start) {
+                purse.spend(start, spent);
+                purse.add_to(start, added);
             }
-            !mine
-        });
+        }
         purse.crossed(spec);
     }
 }

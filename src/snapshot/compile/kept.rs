@@ -88,6 +88,7 @@ fn is_same_tenant(old: &Tenant, new: &Tenant) -> bool {
         meters: _,
         standing,
         vouches,
+        revenue,
         own_keys,
     } = old;
     *id == new.id
@@ -96,6 +97,7 @@ fn is_same_tenant(old: &Tenant, new: &Tenant) -> bool {
         && *limits == new.limits
         && *standing == new.standing
         && *vouches == new.vouches
+        && *revenue == new.revenue
         && *own_keys == new.own_keys
 }
 

@@ -7,6 +7,7 @@ use super::own_keys::Shown;
 use super::policies::{self, Policies};
 use super::proofs::{accepted, tenant_header};
 use super::{Bench, Overlay};
+use crate::config::money::Revenue;
 use crate::config::values::Proof;
 use crate::config::{OutCode, Problem, Raw, defaults, raw};
 use crate::limits::{Account, LimitSpec};
@@ -38,6 +39,7 @@ impl Bench<'_> {
         let simulated = overlay.simulator.is_some();
         for tenant in &raw.tenants {
             let own_keys = self.own_keys(tenant, upstreams, &shown, simulated);
+            let revenue = tenant.revenue.as_ref().map(|revenue| revenue.value);
             if let Some((policy, mut limits)) = self.policy_of(tenant, policies) {
                 if raw.tenants.len() > 1 {
                     let most = self.world.accounts.most_connections();
@@ -47,7 +49,7 @@ impl Bench<'_> {
                     &tenant.id.value,
                     policy,
                     limits,
-                    (vouches(tenant), own_keys),
+                    (vouches(tenant), own_keys, revenue),
                 );
                 tenants.insert(tenant.id.value.clone(), made);
             }
@@ -163,7 +165,7 @@ impl Bench<'_> {
         id: &TenantId,
         policy: &Arc<Policy>,
         limits: LimitSpec,
-        (vouches, own_keys): (Box<[Pattern]>, Box<[OwnKey]>),
+        (vouches, own_keys, revenue): (Box<[Pattern]>, Box<[OwnKey]>, Option<Revenue>),
     ) -> Arc<Tenant> {
         let account = self.account(id, &limits);
         let tenant = Tenant {
@@ -175,6 +177,7 @@ impl Bench<'_> {
             meters: OnceLock::new(),
             standing: Standing::Proven,
             vouches,
+            revenue,
             own_keys,
         };
         self.kept.tenant(tenant)
@@ -214,6 +217,7 @@ impl Bench<'_> {
             meters: OnceLock::new(),
             standing: Standing::Nobody,
             vouches: Box::default(),
+            revenue: None,
             own_keys: Box::default(),
         };
         self.kept.tenant(tenant)

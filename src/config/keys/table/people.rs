@@ -75,6 +75,14 @@ pub(super) const TENANTS: &[Key] = &[
         "Whoever proves to be this tenant can then act as each of those, so it is for one's own gateway or runtime. Without the header it is itself.",
     ),
     key(
+        "tenants.*.revenue",
+        Kind::Text(Grammar::Revenue),
+        Fallback::Unset("no margin is worked out"),
+        "49 USD/month",
+        "what it brings in: an amount for a `month`, `year` or `day` of the calendar (UTC), or for each `call`",
+        "`outrigger costs --config` sets it against what the tenant cost in the time asked for: `profitable` if at least a fifth of it is left, `thin` if less is, `loss` if it cost more than it brought; with `0 USD/month` the tenant is `subsidised` on purpose. It decides about no request.",
+    ),
+    key(
         "tenants.*.credentials",
         Kind::Secrets,
         is(Value::Empty),
