@@ -21,7 +21,7 @@ use super::tide;
 use super::vital::Vitals;
 use crate::config::values::{AdminAddress, LogFormat, OnOff};
 use crate::config::{Loaded, render};
-use crate::edge::{self, AdminCall, AdminDoor, Doorway, Patience, Ready, Stage};
+use crate::edge::{self, AdminCall, AdminDoor, Archive, Doorway, Patience, Ready, Stage};
 use crate::host::{
     self, HandedSockets, SystemClock, SystemIds, TcpListener, UnixListener, files, hardening,
 };
@@ -234,7 +234,7 @@ impl Prepared {
             .map(|at| telemetry(at, &ground, &ready, &end))
             .transpose()?;
         let (call, calls) = mpsc::channel(16);
-        let admin = admin(&boot, call, &ground, &end)?;
+        let admin = admin((&boot, &state), call, &ground, &end)?;
         keep_pool(&ground, &end);
         let tide = tide::watch(Arc::clone(&doorway), Arc::clone(world.accounts.buffers()));
         host::spawn("memory-watch", tide);
@@ -425,13 +425,18 @@ fn telemetry(
 
 /// Opens every admin listener; gives the ports.
 fn admin(
-    boot: &Boot,
+    (boot, state): (&Boot, &Path),
     calls: mpsc::Sender<AdminCall>,
     ground: &Arc<Ground>,
     ended: &Vitals,
 ) -> Result<Vec<SocketAddr>, Error> {
     let ground = Arc::clone(ground);
-    let door = &AdminDoor { calls, ground };
+    let archive = Archive::new(state.to_path_buf());
+    let door = &AdminDoor {
+        calls,
+        ground,
+        archive,
+    };
     let mut ports = Vec::new();
     for at in &boot.admin {
         match at {

@@ -96,6 +96,8 @@ pub struct AdminToken {
     pub name: Sited<PolicyName>,
     /// What its holder may do.
     pub role: Sited<Role>,
+    /// The tenant whose it sees only what is.
+    pub tenant: Option<Sited<TenantId>>,
     /// The token.
     pub token: Sited<Secret>,
 }

@@ -139,10 +139,12 @@ fn admin(context: &mut Context<'_>, section: &Section<'_>) -> Admin {
                     "an admin token",
                 );
                 let role = section.require(context, "role");
+                let tenant = section.get(context, "tenant");
                 let token = section.require(context, "token");
                 Some(AdminToken {
                     name: id?,
                     role: role?,
+                    tenant,
                     token: token?,
                 })
             })

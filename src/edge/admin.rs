@@ -2,8 +2,10 @@
 //! configured, a loopback port whose callers show a token. Each call has a role, and is logged and counted, the refused
 //! ones too. Must never let a GET change anything, nor serve anybody whose right to ask is not known.
 
+mod archive;
 mod budgets;
 mod route;
+mod scope;
 mod tenants;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
+pub use self::archive::Archive;
 use self::route::{Asked, What};
 use super::manners;
 use super::page::{JSON, Page, page, serve};
@@ -100,6 +103,8 @@ pub struct AdminDoor {
     pub calls: mpsc::Sender<AdminCall>,
     /// What the trips share.
     pub ground: Arc<Ground>,
+    /// The journal's files.
+    pub archive: Archive,
 }
 
 /// Connections at once, for each listener by itself: who crowds the port keeps nobody from the socket.
@@ -197,6 +202,8 @@ enum Caller {
 struct Who {
     name: Name,
     role: Option<Role>,
+    /// The tenant whose it sees only what is; `None` sees everything.
+    scope: Option<TenantId>,
 }
 
 enum Name {
@@ -225,16 +232,19 @@ impl Who {
                 Self {
                     name: Name::Uid(peer.uid),
                     role: if owns { Some(Role::Operate) } else { given() },
+                    scope: None,
                 }
             }
             Caller::Port => match token(request).and_then(|token| rights.of_token(token)) {
                 Some(right) => Self {
                     name: Name::Token(right.name.into()),
                     role: Some(right.role),
+                    scope: right.tenant.cloned(),
                 },
                 None => Self {
                     name: Name::Nobody,
                     role: None,
+                    scope: None,
                 },
             },
         }
@@ -306,8 +316,13 @@ async fn call(request: Request<Incoming>, caller: Caller, door: AdminDoor) -> Re
     let Asked {
         verb, about, what, ..
     } = asked;
+    let what = scope::narrow(what, who.scope.as_ref());
+    let sees_all = who.scope.is_none();
     let (outcome, response) = match (refusal, what) {
         (Some(refusal), _) => refusal.page(),
+        (None, What::Archive(look)) => {
+            archive::look(&door.ground, &door.archive, look, sees_all).await
+        }
         (None, What::Wrong(problem)) => problem.page(),
         (None, What::Tenants(listing)) => tenants::list(&door.ground, &listing),
         (None, What::Budgets(listing)) => budgets::list(&door.ground, &listing),

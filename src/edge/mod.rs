@@ -18,7 +18,7 @@ mod telemetry;
 mod unasked;
 
 pub use accept::{Doorway, Stage, listen};
-pub use admin::{AdminCall, AdminDoor, AdminReply, Ask, admin_port, admin_socket};
+pub use admin::{AdminCall, AdminDoor, AdminReply, Archive, Ask, admin_port, admin_socket};
 pub use entrance::{Entrance, LocalDoor};
 pub use guard::Patience;
 pub use telemetry::{Ready, telemetry};

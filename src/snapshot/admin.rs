@@ -5,6 +5,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{KeyDigest, digest};
 use crate::config::values::{CallerId, Role};
+use crate::units::TenantId;
 
 /// Who may call, beside root and the sidecar's own user.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,7 @@ pub(super) struct Token {
     pub(super) name: Box<str>,
     pub(super) digest: KeyDigest,
     pub(super) role: Role,
+    pub(super) tenant: Option<TenantId>,
 }
 
 impl std::fmt::Debug for Token {
@@ -34,6 +36,8 @@ pub struct Right<'r> {
     pub name: &'r str,
     /// The role.
     pub role: Role,
+    /// The tenant whose it sees only what is; `None` sees everything.
+    pub tenant: Option<&'r TenantId>,
 }
 
 impl AdminRights {
@@ -56,6 +60,7 @@ impl AdminRights {
                 found = Some(Right {
                     name: &token.name,
                     role: token.role,
+                    tenant: token.tenant.as_ref(),
                 });
             }
         }
@@ -88,6 +93,7 @@ mod tests {
             name: name.into(),
             digest: digest(text),
             role,
+            tenant: None,
         };
         let rights = AdminRights {
             callers: Vec::new(),
@@ -96,7 +102,10 @@ mod tests {
                 token("scrape", b"another-secret", Role::Read),
             ],
         };
-        let right = |name, role| Some(Right { name, role });
+        let right = |name, role| {
+            let tenant = None;
+            Some(Right { name, role, tenant })
+        };
         assert_eq!(
             rights.of_token(b"a-long-secret"),
             right("ops", Role::Operate)

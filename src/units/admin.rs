@@ -28,6 +28,12 @@ words! {
         Tenants "tenants",
         /// What was spent of the budgets, and what is left.
         Budgets "budgets",
+        /// What it cost.
+        Costs "costs",
+        /// What was done.
+        Audit "audit",
+        /// Whether anybody changed the record of it.
+        Verify "verify",
         /// How much is logged.
         LogLevel "loglevel",
         /// Read the configuration again.

@@ -53,6 +53,21 @@ impl By {
         }
     }
 
+    /// What a word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == word)
+    }
+
+    const ALL: [Self; 7] = [
+        Self::Tenant,
+        Self::Model,
+        Self::Upstream,
+        Self::Agent,
+        Self::Session,
+        Self::User,
+        Self::Day,
+    ];
+
     fn of(self, entry: &Entry) -> String {
         let fact = match self {
             Self::Tenant => return entry.whose(),
@@ -86,6 +101,7 @@ const LONGEST_CALL_MS: u64 = 24 * 3_600 * 1_000;
 #[derive(Debug)]
 pub struct Costs {
     by: Vec<By>,
+    most_rows: usize,
     rows: BTreeMap<Vec<String>, Bill>,
     total: Bill,
     /// When the first of them was.
@@ -108,8 +124,19 @@ struct Held {
 impl Costs {
     /// Sums what ended in the time that is asked for.
     pub fn sum(instances: &mut Instances, query: &Query, by: &[By]) -> Self {
+        Self::sum_within(instances, query, by, MOST_ROWS)
+    }
+
+    /// The same with a bound on the rows; what is beyond is one more.
+    pub fn sum_within(
+        instances: &mut Instances,
+        query: &Query,
+        by: &[By],
+        most_rows: usize,
+    ) -> Self {
         let mut costs = Self {
             by: by.to_vec(),
+            most_rows,
             rows: BTreeMap::new(),
             total: Bill::default(),
             first: None,
@@ -209,7 +236,7 @@ impl Costs {
 
     fn add(&mut self, key: Vec<String>, bill: &Bill) {
         self.total.add(bill);
-        let key = if self.rows.len() < MOST_ROWS || self.rows.contains_key(&key) {
+        let key = if self.rows.len() < self.most_rows || self.rows.contains_key(&key) {
             key
         } else {
             vec![OTHERS.to_owned(); key.len()]

@@ -33,7 +33,15 @@ impl Default for Query {
 }
 
 /// Journals, each where it was read up to.
-pub struct Instances(Vec<Instance>);
+pub struct Instances {
+    all: Vec<Instance>,
+    /// Whether whoever reads has read for long enough.
+    is_over: Option<Box<dyn Fn() -> bool + Send>>,
+    gave_up: bool,
+}
+
+/// It is asked once for so many records.
+const LOOK_UP: u32 = 256;
 
 struct Instance {
     directory: PathBuf,
@@ -52,13 +60,45 @@ impl Instances {
                 read_to: Mark::default(),
             })
         };
-        states.iter().map(open).collect::<Result<_, _>>().map(Self)
+        let all: Result<_, _> = states.iter().map(open).collect();
+        Ok(Self {
+            all: all?,
+            is_over: None,
+            gave_up: false,
+        })
+    }
+
+    /// From that place on, which [`Instances::read_to`] has said of the one journal there is.
+    #[must_use]
+    pub fn after(mut self, mark: Mark) -> Self {
+        for instance in &mut self.all {
+            instance.read_to = mark;
+        }
+        self
+    }
+
+    /// Until that says so.
+    #[must_use]
+    pub fn until(mut self, is_over: Box<dyn Fn() -> bool + Send>) -> Self {
+        self.is_over = Some(is_over);
+        self
+    }
+
+    /// Up to where the last one was read.
+    pub fn read_to(&self) -> Option<Mark> {
+        self.all.last().map(|instance| instance.read_to)
+    }
+
+    /// Whether there was more than there was time for.
+    pub const fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
     /// Goes through the records, instance by instance, each in the order of its files, from where the last call came to.
     /// Checkpoints are left out: they say nothing that a view shows.
     pub fn each(&mut self, query: &Query, visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>) {
-        for instance in &mut self.0 {
+        let mut seen = 0;
+        for instance in &mut self.all {
             let mut stopped = false;
             let wanted = Wanted {
                 tenant: query.tenant.clone(),
@@ -72,6 +112,12 @@ impl Instances {
                 if line.frame.head.kind == Kind::Checkpoint || at < query.since || at >= query.until
                 {
                     return ControlFlow::Continue(());
+                }
+                seen += 1;
+                let looks = seen % LOOK_UP == 1;
+                if looks && self.is_over.as_ref().is_some_and(|is_over| is_over()) {
+                    (self.gave_up, stopped) = (true, true);
+                    return ControlFlow::Break(());
                 }
                 let flow = visit(&Entry::of(line));
                 stopped = flow.is_break();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod budgets;

@@ -419,6 +419,14 @@ const ADMIN: &[Key] = &[
         "The name of the token stands in the log.",
     ),
     key(
+        "admin.tokens.*.tenant",
+        Kind::Text(Grammar::Tenant),
+        Fallback::Unset("it sees everything"),
+        "acme",
+        "the one tenant whose holder it is: it sees that tenant's limits, budgets, costs and records, and nothing else",
+        "For a tenant's own dashboard or auditor. Such a token can only `read`, and of other tenants it does not even learn whether they exist.",
+    ),
+    key(
         "admin.tokens.*.token",
         Kind::Secret,
         Fallback::Required,

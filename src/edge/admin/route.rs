@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 
+use super::archive::{self, Look};
 use super::tenants::Listing;
 use super::{Ask, Problem};
 use crate::config::values::{LogLevel, Role};
+use crate::journal::Mark;
 use crate::units::{AdminOutcome, AdminVerb, NanoUsd, TenantId};
+use crate::views::{By, Query, moment};
 
 /// A call, read.
 pub(super) struct Asked {
@@ -25,6 +28,8 @@ pub(super) enum What {
     Tenants(Listing),
     /// Answered here, too.
     Budgets(Listing),
+    /// Answered from the journal's files.
+    Archive(Look),
     /// Answered by the control loop.
     Control(Ask),
     /// Not answered.
@@ -34,7 +39,7 @@ pub(super) enum What {
 const NO_SUCH: Problem = Problem(
     StatusCode::NOT_FOUND,
     AdminOutcome::Unknown,
-    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
+    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID, /costs, /audit, /audit/verify and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
 );
 const WRONG_METHOD: Problem = Problem(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -70,6 +75,11 @@ pub(super) fn read<B>(request: &Request<B>) -> Asked {
         ["tenants", id] => (AdminVerb::Tenants, id, listing(Some(id), query)),
         ["tenants", id, "suspend"] => (AdminVerb::Suspend, id, suspend(id, query)),
         ["tenants", id, "resume"] => (AdminVerb::Resume, id, resume(id, query)),
+        ["costs"] => (AdminVerb::Costs, query, costs(query)),
+        ["audit"] => (AdminVerb::Audit, query, audit(query)),
+        ["audit", "verify"] if query.is_empty() => {
+            (AdminVerb::Verify, "", Ok(What::Archive(Look::Verify)))
+        }
         ["budgets"] => (AdminVerb::Budgets, query, budgets(None, query)),
         ["budgets", id] => (AdminVerb::Budgets, id, budgets(Some(id), query)),
         ["budgets", id, budget, "topup"] => (AdminVerb::TopUp, about, top_up(id, budget, query)),
@@ -104,6 +114,9 @@ const fn role_of(verb: AdminVerb) -> Role {
         | AdminVerb::Config
         | AdminVerb::Tenants
         | AdminVerb::Budgets
+        | AdminVerb::Costs
+        | AdminVerb::Audit
+        | AdminVerb::Verify
         | AdminVerb::LogLevel
         | AdminVerb::Unknown => Role::Read,
         AdminVerb::Reload
@@ -196,6 +209,75 @@ fn budgets(id: Option<&str>, query: &str) -> Result<What, Problem> {
     Ok(What::Budgets(listing))
 }
 
+/// `by=tenant,model`, and what records are meant.
+fn costs(query: &str) -> Result<What, Problem> {
+    let (mut which, mut by) = (Query::default(), vec![By::Tenant]);
+    for member in members(query) {
+        let (name, value) = decoded(member)?;
+        if name == "by" {
+            let words = value.split(',').map(By::from_word);
+            by = words.collect::<Option<_>>().ok_or(WRONG_QUERY)?;
+            continue;
+        }
+        records(&mut which, name, &value)?;
+    }
+    Ok(What::Archive(Look::Costs { query: which, by }))
+}
+
+/// `after=SEGMENT-BYTE`, `limit=N`, and what records are meant.
+fn audit(query: &str) -> Result<What, Problem> {
+    let (mut which, mut after, mut most) = (Query::default(), None, archive::USUAL);
+    for member in members(query) {
+        let (name, value) = decoded(member)?;
+        match name {
+            "limit" => {
+                let number: usize = value.parse().map_err(|_| WRONG_QUERY)?;
+                most = number.clamp(1, archive::MOST);
+            }
+            "after" => after = Some(mark(&value).ok_or(WRONG_QUERY)?),
+            _ => records(&mut which, name, &value)?,
+        }
+    }
+    Ok(What::Archive(Look::Audit {
+        query: which,
+        after,
+        most,
+    }))
+}
+
+fn records(query: &mut Query, name: &str, value: &str) -> Result<(), Problem> {
+    let time = || moment(value).map_err(|_| WRONG_QUERY);
+    match name {
+        "tenant" => query.tenant = Some(tenant(value)?),
+        "since" => query.since = time()?,
+        "until" => query.until = time()?,
+        _ => return Err(WRONG_QUERY),
+    }
+    Ok(())
+}
+
+fn mark(text: &str) -> Option<Mark> {
+    let (segment, offset) = text.split_once('-')?;
+    Some(Mark {
+        segment: segment.parse().ok()?,
+        offset: offset.parse().ok()?,
+    })
+}
+
+/// A member of a query, its value as it was before RFC 3986 §2.1.
+fn decoded<'q>(member: Option<(&'q str, &'q str)>) -> Result<(&'q str, String), Problem> {
+    let (name, value) = member.ok_or(WRONG_QUERY)?;
+    let mut pieces = value.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).ok_or(WRONG_QUERY)?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| WRONG_QUERY)?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    let value = String::from_utf8(bytes).map_err(|_| WRONG_QUERY)?;
+    Ok((name, value))
+}
+
 fn top_up(id: &str, budget: &str, query: &str) -> Result<What, Problem> {
     let (mut amount, mut of) = (None, String::new());
     for member in members(query) {
@@ -278,6 +360,9 @@ mod tests {
             "/tenants/acme",
             "/budgets",
             "/budgets/acme",
+            "/costs?by=tenant,day&since=2026-11-01&until=2026-11-24T09%3A00%3A00%2B01:00",
+            "/audit?tenant=acme%3Aeu&limit=5&after=1-96",
+            "/audit/verify",
         ] {
             let looked = asked("GET", target);
             assert!(!matches!(looked.what, What::Wrong(_)), "{target}");
@@ -332,6 +417,14 @@ mod tests {
             "/tenants?limit=-1",
             "/tenants/acme?limit=1",
             "/tenants?after=",
+            "/costs?by=weather",
+            "/costs?limit=5",
+            "/costs?since=yesterday",
+            "/costs?tenant=%zz",
+            "/costs?tenant=%ff",
+            "/audit?after=1",
+            "/audit?limit=all",
+            "/audit/verify?tenant=acme",
         ] {
             assert!(
                 matches!(asked("GET", target).what, What::Wrong(_)),

@@ -1,6 +1,7 @@
 //! `[admin]` and `listen.admin` to who may operate the sidecar.
 
 use super::{Bench, Overlay};
+use crate::config::raw::AdminToken;
 use crate::config::values::{AdminAddress, OrOff, Role};
 use crate::config::{OutCode, Problem, Raw, Site};
 use crate::snapshot::admin::Token;
@@ -21,10 +22,12 @@ impl Bench<'_> {
         }
         for token in &admin.tokens {
             self.check_token(&rights, token.token.site, token.token.value.expose());
+            self.check_scope(raw, token);
             rights.tokens.push(Token {
                 name: token.name.value.as_str().into(),
                 digest: digest(token.token.value.expose().as_bytes()),
                 role: token.role.value,
+                tenant: token.tenant.as_ref().map(|tenant| tenant.value.clone()),
             });
         }
         // A session of `run` has no admin listener at all.
@@ -32,6 +35,22 @@ impl Bench<'_> {
             self.check_admin_listeners(raw);
         }
         rights
+    }
+
+    /// Whoever sees one tenant only can change nothing, its own limits least of all.
+    fn check_scope(&mut self, raw: &Raw, token: &AdminToken) {
+        let Some(tenant) = &token.tenant else { return };
+        if token.role.value != Role::Read {
+            let message = "a token for one tenant can only look".to_owned();
+            let hint = "set `role = \"read\"`";
+            self.error(OutCode::Conflict, token.role.site, message, hint);
+        }
+        let mut written = raw.tenants.iter();
+        if !raw.tenants.is_empty() && written.all(|one| one.id.value != tenant.value) {
+            let message = format!("there is no tenant `{}`", tenant.value);
+            let hint = "see `[tenants.*]`";
+            self.error(OutCode::UnknownReference, tenant.site, message, hint);
+        }
     }
 
     fn check_token(&mut self, so_far: &AdminRights, site: Site, token: &str) {
