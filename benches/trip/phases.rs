@@ -291,7 +291,7 @@ impl Bench {
         let after = [seen.keyed(), seen.requests(over), seen.handshakes()];
         let [keyed, arrived, handshakes] = [0, 1, 2].map(|index| after[index] - before[index]);
         let due = match (subject.kind(), &self.launcher.third) {
-            (Kind::Outrigger, Third::Outrigger(_)) => total.requests,
+            (kind, Third::Outrigger(_)) if kind.books().is_some() => total.requests,
             _ => 0,
         };
         if arrived != total.requests {

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use self::metrics::{METRICS, Metric};
 pub(crate) use self::verdict::Purpose;
 use crate::phases::{Counted, Round, Settled, Shape, Starts};
-use crate::subject::Kind;
+use crate::subject::{Books, Kind};
 
 /// Everything measured so far.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Report {
         self.rows_of_starts(&mut text);
         self.rows_of_counts(&mut text);
         self.rows_of_settled(&mut text);
-        self.times_bare(&mut text);
+        self.times(&mut text);
         self.verdicts(&mut text);
         text
     }
@@ -119,24 +119,26 @@ impl Report {
 
     fn rows_of_rounds(&self, text: &mut String) {
         for metric in METRICS {
-            let ratio = self.ratios(metric, Kind::Outrigger).map(in_words);
+            let ratio = self.ratios(metric, Kind::Outrigger, Kind::Bare).map(in_words);
             let cell = |kind| median(&self.values(metric, kind));
             self.row(text, metric.name, cell, ratio.unwrap_or_default());
         }
     }
 
-    /// How the others stand to the bare proxy; nothing without others.
-    fn times_bare(&self, text: &mut String) {
-        let others: Vec<Kind> = self
-            .kinds
-            .iter()
-            .copied()
-            .filter(|kind| !matches!(kind, Kind::Direct | Kind::Bare | Kind::Outrigger))
-            .collect();
-        if others.is_empty() || !self.kinds.contains(&Kind::Bare) {
+    /// How the others stand to the bare proxy, and books to Outrigger without; nothing without others.
+    fn times(&self, text: &mut String) {
+        let is_other = |kind: &Kind| matches!(kind, Kind::Nginx | Kind::Haproxy);
+        self.times_base(text, Kind::Bare, is_other);
+        let keeps_books = |kind: &Kind| kind.books().is_some_and(|books| books != Books::None);
+        self.times_base(text, Kind::Outrigger, keeps_books);
+    }
+
+    fn times_base(&self, text: &mut String, base: Kind, is_shown: impl Fn(&Kind) -> bool) {
+        let others: Vec<Kind> = self.kinds.iter().copied().filter(is_shown).collect();
+        if others.is_empty() || !self.kinds.contains(&base) {
             return;
         }
-        let _ = write!(text, "\n{:<26}", "times bare");
+        let _ = write!(text, "\n{:<26}", format!("times {}", base.name()));
         for kind in &others {
             let _ = write!(text, "   {:<22}", kind.name());
         }
@@ -144,7 +146,7 @@ impl Report {
         for metric in METRICS {
             let _ = write!(text, "{:<26}", metric.name);
             for kind in &others {
-                let ratio = self.ratios(metric, *kind).map(in_words);
+                let ratio = self.ratios(metric, *kind, base).map(in_words);
                 let _ = write!(text, "   {:<22}", ratio.unwrap_or_default());
             }
             text.push('\n');
@@ -255,10 +257,10 @@ impl Report {
     }
 
     /// Lowest, median and highest ratio of a subject to bare within a round.
-    fn ratios(&self, metric: &Metric, kind: Kind) -> Option<[f64; 3]> {
+    fn ratios(&self, metric: &Metric, kind: Kind, base: Kind) -> Option<[f64; 3]> {
         let ours = self.values(metric, kind);
-        let bare = self.values(metric, Kind::Bare);
-        let ratios = sorted(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare));
+        let base = self.values(metric, base);
+        let ratios = sorted(ours.iter().zip(&base).map(|(ours, base)| ours / base));
         Some([*ratios.first()?, median(&ratios)?, *ratios.last()?])
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-pub(crate) use self::kind::Kind;
+pub(crate) use self::kind::{Books, Kind};
 use crate::wires::{self, Wires};
 use crate::{bare, observe};
 
@@ -61,14 +61,20 @@ impl Launcher {
                 (self.bare(&ready_file, under)?, None)
             }
             (Kind::Nginx | Kind::Haproxy, _) => return self.other(kind, under),
-            (Kind::Outrigger, Third::Outrigger(path)) => {
-                let (command, log) = self.outrigger(path, &ready_file, under)?;
+            (
+                Kind::Outrigger | Kind::Budgets | Kind::Journal | Kind::Strict,
+                Third::Outrigger(path),
+            ) => {
+                let (command, log) = self.outrigger(kind, path, &ready_file, under)?;
                 (command, Some(log))
+            }
+            (Kind::Budgets | Kind::Journal | Kind::Strict, Third::Twin) => {
+                return Err(io::Error::other("a twin keeps no books"));
             }
         };
         let mut subject = Subject::started(kind, command, self.upstream)?;
         subject.log = log;
-        subject.words = self.dir.join(REQUEST_LOG);
+        subject.words = self.words_of(kind);
         subject.wait_until_ready(&ready_file, under.patience())?;
         Ok(subject)
     }
@@ -124,27 +130,39 @@ impl Launcher {
         Ok(path)
     }
 
+    /// What an Outrigger says, beside its config.
+    fn words_of(&self, kind: Kind) -> PathBuf {
+        self.dir.join(format!("{}.log", kind.name()))
+    }
+
     fn outrigger(
         &self,
+        kind: Kind,
         path: &Path,
         ready_file: &Path,
         under: Under<'_>,
     ) -> io::Result<(Command, File)> {
-        let config = self.dir.join("outrigger.toml");
-        std::fs::write(
-            &config,
-            everything::config_text(self.upstream, self.wires, &self.authority()?, self.tenants),
-        )?;
+        let config = self.dir.join(format!("{}.toml", kind.name()));
+        let books = kind.books().unwrap_or(Books::None);
+        let to = (self.upstream, self.wires);
+        let text = everything::config_text(to, &self.authority()?, self.tenants, books);
+        std::fs::write(&config, text)?;
+        let state = self.dir.join(format!("{}.state", kind.name()));
+        if state.exists() {
+            std::fs::remove_dir_all(&state)?;
+        }
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .read(true)
-            .open(self.dir.join(REQUEST_LOG))?;
+            .open(self.words_of(kind))?;
         log.set_len(0)?;
         let mut command = program(path, under);
         command
             .args(["serve", "--config"])
             .arg(&config)
+            .arg("--state")
+            .arg(&state)
             .arg("--ready-file")
             .arg(ready_file)
             .stdout(Stdio::null())
@@ -152,9 +170,6 @@ impl Launcher {
         Ok((command, log))
     }
 }
-
-/// What Outrigger says, beside its config.
-const REQUEST_LOG: &str = "outrigger.log";
 
 impl Under<'_> {
     /// How long a start may take.

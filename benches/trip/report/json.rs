@@ -50,7 +50,7 @@ impl Report {
         let ratios: BTreeMap<&str, Value> = Kind::ALL
             .iter()
             .filter_map(|kind| {
-                let [low, middle, high] = self.ratios(metric, *kind)?;
+                let [low, middle, high] = self.ratios(metric, *kind, Kind::Bare)?;
                 let ratio = json!({"lowest": low, "median": middle, "highest": high});
                 Some((kind.name(), ratio))
             })

@@ -53,7 +53,7 @@ impl Report {
         }
         let ratio = |name: &str| {
             let metric = METRICS.iter().find(|metric| metric.name == name)?;
-            self.ratios(metric, Kind::Outrigger)
+            self.ratios(metric, Kind::Outrigger, Kind::Bare)
                 .map(|[_, middle, _]| middle)
         };
         let ours = Kind::Outrigger;

@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::kind::Books;
 use crate::traffic;
 use crate::wires::{Http, Wires};
 
 /// The text of the file. Connecting may take long because the first TLS handshake of a process under callgrind does.
 pub(super) fn config_text(
-    upstream: SocketAddr,
-    wires: Wires,
+    (upstream, wires): (SocketAddr, Wires),
     authority: &Path,
     tenants: usize,
+    books: Books,
 ) -> String {
     let rules: Vec<String> = (1..20)
         .map(|number| format!("\"vendor-{number:02}-*\""))
@@ -37,7 +38,7 @@ connect_timeout = "60s"
 
 [policies.bench]
 models.allow = [{}]
-
+{}
 [log]
 format = "json"
 "#,
@@ -45,6 +46,7 @@ format = "json"
         on_wires(wires, authority),
         traffic::UPSTREAM_KEY,
         rules.join(", "),
+        on_books(books),
     );
     for tenant in 0..tenants.max(traffic::TENANTS) {
         let key = traffic::tenant_key(tenant);
@@ -61,6 +63,17 @@ limits = {{ requests = "1000k/s", tokens = "1000M/min", streams = 10000 }}
         );
     }
     text
+}
+
+/// What a tenant's money takes: budgets that hold, and where it is on record.
+fn on_books(books: Books) -> String {
+    let budgets = "budgets.daily = { amount = \"1000000 USD\", per = \"day\" }\n\
+        budgets.total = { amount = \"1000000000 USD\", per = \"total\" }\n";
+    match books {
+        Books::None => String::new(),
+        Books::Budgets => budgets.to_owned(),
+        Books::Journal(mode) => format!("{budgets}[journal]\nmode = \"{mode}\"\n"),
+    }
 }
 
 /// What an upstream in clear text and HTTP/1.1 does not need.

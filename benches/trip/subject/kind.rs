@@ -13,16 +13,47 @@ pub(crate) enum Kind {
     Nginx,
     Haproxy,
     Outrigger,
+    /// Outrigger, where every call holds of two budgets.
+    Budgets,
+    /// The same, and on record (`batch`).
+    Journal,
+    /// The same, on the disk before anything leaves.
+    Strict,
+}
+
+/// How Outrigger is set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Books {
+    /// It counts tokens and no money.
+    None,
+    /// It holds calls to budgets.
+    Budgets,
+    /// And keeps a journal in this mode.
+    Journal(&'static str),
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Direct,
         Self::Bare,
         Self::Nginx,
         Self::Haproxy,
         Self::Outrigger,
+        Self::Budgets,
+        Self::Journal,
+        Self::Strict,
     ];
+
+    /// How Outrigger is set up; none where it is another program.
+    pub(crate) fn books(self) -> Option<Books> {
+        match self {
+            Self::Direct | Self::Bare | Self::Nginx | Self::Haproxy => None,
+            Self::Outrigger => Some(Books::None),
+            Self::Budgets => Some(Books::Budgets),
+            Self::Journal => Some(Books::Journal("batch")),
+            Self::Strict => Some(Books::Journal("strict")),
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -31,13 +62,21 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Outrigger => "outrigger",
+            Self::Budgets => "budgets",
+            Self::Journal => "journal",
+            Self::Strict => "strict",
         }
     }
 
     /// Why it cannot be measured here; none when it can.
     pub(crate) fn missing(self, wires: Wires) -> Option<&'static str> {
         match self {
-            Self::Direct | Self::Bare | Self::Outrigger => None,
+            Self::Direct
+            | Self::Bare
+            | Self::Outrigger
+            | Self::Budgets
+            | Self::Journal
+            | Self::Strict => None,
             Self::Nginx if wires.upstream == Http::Two => {
                 Some("it speaks no HTTP/2 with upstreams")
             }
