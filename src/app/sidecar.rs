@@ -286,6 +286,7 @@ impl Sidecar {
     /// Wakes every connection, so that what an account was ordered to cut ends now. Costs each of them one poll.
     pub fn nudge(&self) {
         self.stage.send_modify(|_| ());
+        self.ground.shutdown.nudge();
     }
 
     /// Stops taking work, lets what runs finish, and cuts what does not within the deadline. Returns how many
@@ -334,7 +335,7 @@ impl Sidecar {
         self.ground.shutdown.cut();
         self.stage.send_replace(Stage::Cutting);
         let gone = async {
-            while self.doorway.open() > 0 {
+            while self.doorway.open() > 0 || self.ground.shutdown.tails().open() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::values::{
-    BudgetScope, Credentials, HoldFor, HttpVersion, JournalMode, KeyHeader, ListenAddress,
+    BudgetScope, Credentials, HangUp, HoldFor, HttpVersion, JournalMode, KeyHeader, ListenAddress,
     LogFormat, LogLevel, OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Per,
     Permission, Proof, ProviderRetention, Rate, Stamp, StreamUsage, Trust, UnknownModel,
 };
@@ -91,6 +91,14 @@ pub const SERVICE_TIERS: &[&str] = &["auto", "default", "flex", "standard", "sta
 pub const STREAM_USAGE: StreamUsage = StreamUsage::Inject;
 /// `policies.*.on_revoke`.
 pub const ON_REVOKE: OnRevoke = OnRevoke::Finish;
+/// `policies.*.hang_up`.
+pub const HANG_UP: HangUp = HangUp::Cancel;
+/// `policies.*.drain_for`.
+pub const DRAIN_FOR: Duration = Duration::from_secs(30);
+/// `policies.*.drain_bytes`.
+pub const DRAIN_BYTES: u64 = 8 * MIB;
+/// `policies.*.drain_calls`.
+pub const DRAIN_CALLS: u32 = 16;
 /// `policies.*.body`.
 pub const BODY: u64 = 32 * MIB;
 /// `policies.*.body_timeout`.

@@ -11,8 +11,8 @@ use super::money::{BudgetName, BudgetWindow, Revenue, ZoneName};
 pub use super::prices::{FactorTable, ModelPrices, PriceProvider, PriceTable, Prices};
 use super::site::{Site, Sited};
 use super::values::{
-    AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HoldFor, HostName,
-    HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel,
+    AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Glob, HangUp, HoldFor,
+    HostName, HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel,
     OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission, PolicyName,
     Proof, ProviderName, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp, StreamUsage,
     TenantHeader, Trust, UpstreamUrl, WebOrigin,
@@ -185,6 +185,14 @@ pub struct Policy {
     pub stream_usage: Option<Sited<StreamUsage>>,
     /// What becomes of what is under way when the tenant is taken out.
     pub on_revoke: Option<Sited<OnRevoke>>,
+    /// What becomes of a call whose caller hangs up.
+    pub hang_up: Option<Sited<HangUp>>,
+    /// How long an answer is read without its caller.
+    pub drain_for: Option<Sited<Duration>>,
+    /// How many bytes of it.
+    pub drain_bytes: Option<Sited<u64>>,
+    /// How many at once, for each tenant.
+    pub drain_calls: Option<Sited<u32>>,
     /// Bytes of a request body.
     pub body: Option<Sited<u64>>,
     /// How long a body may take to arrive.
@@ -427,6 +435,10 @@ defaulted!(Policy {
     geo_mismatch: OnMismatch = GEO_MISMATCH;
     stream_usage: StreamUsage = STREAM_USAGE;
     on_revoke: OnRevoke = ON_REVOKE;
+    hang_up: HangUp = HANG_UP;
+    drain_for: Duration = DRAIN_FOR;
+    drain_bytes: u64 = DRAIN_BYTES;
+    drain_calls: u32 = DRAIN_CALLS;
     hold: HoldFor = HOLD;
     body: u64 = BODY;
     body_timeout: Duration = BODY_TIMEOUT;

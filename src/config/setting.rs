@@ -15,11 +15,11 @@ use super::settings;
 use super::site::{Origin, Sited};
 use super::suggest;
 use super::values::{
-    AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Date, Glob, HoldFor,
-    HostName, HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat, LogLevel,
-    Note, OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Pem, Permission,
-    PolicyName, Proof, ProviderName, ProviderRetention, ProxyAddress, Rate, Region, Role, Stamp,
-    StreamUsage, TenantHeader, Trust, UnknownModel, UpstreamUrl, WebOrigin,
+    AbsolutePath, AdminAddress, AnyOr, BudgetScope, CallerId, Credentials, Date, Glob, HangUp,
+    HoldFor, HostName, HttpVersion, JournalMode, KeyHash, KeyHeader, ListenAddress, LogFormat,
+    LogLevel, Note, OnJournalFailure, OnLostState, OnMismatch, OnOff, OnRevoke, OrOff, Pem,
+    Permission, PolicyName, Proof, ProviderName, ProviderRetention, ProxyAddress, Rate, Region,
+    Role, Stamp, StreamUsage, TenantHeader, Trust, UnknownModel, UpstreamUrl, WebOrigin,
 };
 use crate::units::{Dialect, Endpoint, IdError, NanoUsd, Secret, TenantId, UpstreamName};
 
@@ -334,7 +334,7 @@ macro_rules! worded {
     )*};
 }
 
-worded!(BudgetScope Credentials HoldFor HttpVersion JournalMode OnJournalFailure OnLostState KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust UnknownModel);
+worded!(BudgetScope Credentials HangUp HoldFor HttpVersion JournalMode OnJournalFailure OnLostState KeyHeader LogFormat LogLevel OnMismatch OnOff OnRevoke Permission Proof ProviderRetention Role Stamp StreamUsage Trust UnknownModel);
 
 impl Setting for Dialect {
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Sited<Self>> {

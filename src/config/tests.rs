@@ -729,6 +729,16 @@ fn the_reference_without_its_signs_has_every_key() {
 }
 
 /// What the table prints as defaults is what the accessors give.
+fn hang_ups(policy: &raw::Policy) -> String {
+    format!(
+        "{:?} {:?} {} {}",
+        policy.hang_up(),
+        policy.drain_for(),
+        policy.drain_bytes(),
+        policy.drain_calls()
+    )
+}
+
 #[test]
 fn the_reference_means_the_defaults() {
     let written = good(&uncommented());
@@ -774,6 +784,7 @@ fn the_reference_means_the_defaults() {
                 policy.stream_usage(),
                 policy.on_revoke()
             ),
+            hang_ups(policy),
             format!("{} {:?}", policy.body(), policy.body_timeout()),
             format!(
                 "{} {:?} {} {:?}",

@@ -173,6 +173,15 @@ words! {
         /// It is ended.
         Cut "cut",
     }
+    /// What becomes of a call whose caller hangs up (`policies.*.hang_up`).
+    HangUp {
+        /// It is ended at once, and charged what had come.
+        Cancel "cancel",
+        /// The rest is read without the caller, and charged what the provider reports.
+        Drain "drain",
+        /// It is ended at once, and charged all that was held for it.
+        Estimate "estimate",
+    }
     /// How log lines look (`log.format`).
     LogFormat {
         /// Text on a terminal, JSON otherwise.

@@ -52,6 +52,7 @@ pub(super) async fn connection<S>(
         }
         waits = Waits::Again(idle.saturating_sub(doorway.patience.rest()));
     }
+    door.vacate();
     if let Some(why) = door.severed() {
         doorway.ground.registry.process().severed(why);
     }

@@ -35,6 +35,7 @@ pub use notify::{Notifier, watchdog};
 pub use proc::ProcessFacts;
 pub use signals::{Signal, Signals};
 pub use tasks::{
-    AbortHandle, Answer, JoinError, JoinHandle, Runtime, aside, blocking, spawn, thread,
+    AbortHandle, Answer, JoinError, JoinHandle, Runtime, aside, blocking, spawn, spawn_if_running,
+    thread,
 };
 pub use watch::Watcher;

@@ -27,6 +27,18 @@ where
     })
 }
 
+/// As [`spawn`], for whoever may be dropped outside of a runtime, or with it: then the future is dropped too, unpolled.
+pub fn spawn_if_running<F>(name: &'static str, future: F) -> Option<JoinHandle<F::Output>>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    Some(runtime.spawn(Named {
+        future,
+        _alive: Alive::enter(name),
+    }))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 /// Starts work that blocks its thread, on the pool of [`runtime`], and counts it under `name` until it ends. Nothing can
 /// call it off: whoever starts it bounds how often.

@@ -13,6 +13,7 @@ use super::refusal::Refused;
 use super::seat::{Seat, Seats};
 use super::spec::{Limit, LimitSpec};
 use super::sync::Mutex;
+use super::tail::Tails;
 use crate::units::{Boot, NanoUsd, Wall, WindowId};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub struct Account {
     orders: Orders,
     refusals: Mutex<Gauge>,
     habits: Mutex<Habits>,
+    pub(super) tails: Tails,
 }
 
 impl Account {
@@ -41,6 +43,7 @@ impl Account {
             ledger: Mutex::new(Ledger::new(spec, now)),
             refusals: Mutex::new(refusals),
             habits: Mutex::new(Habits::default()),
+            tails: Tails::default(),
             shelf: Shelf::new(Arc::clone(buffers)),
             seats: Mutex::new(Seats {
                 most: spec.connections,

@@ -27,6 +27,7 @@ mod refusal;
 mod seat;
 mod spec;
 mod sync;
+mod tail;
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -49,3 +50,4 @@ pub use queue::Ticket;
 pub use refusal::{Denied, Refused};
 pub use seat::Seat;
 pub use spec::{Dimension, Limit, LimitSpec, Rate};
+pub use tail::{Tail, Tails};

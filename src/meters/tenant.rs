@@ -9,7 +9,7 @@ use metrics::{Counter, Gauge, Label, SharedString};
 use super::births::{Births, Family, Row};
 use super::histogram::Histogram;
 use super::text::Page;
-use crate::units::{Code, Counted, Ending, Endpoint, NanoUsd, Usage};
+use crate::units::{Code, Counted, Ending, Endpoint, HungUp, NanoUsd, Usage};
 
 /// One tenant's meters. Counters of which a tenant uses few (endpoints, codes) are born when they first count; the
 /// others are there from a tenant's first use, so that rates and alerts see the step from zero.
@@ -23,6 +23,7 @@ pub struct TenantMeters {
     open: Gauge,
     waiting: Gauge,
     strays: Row<{ Stray::ALL.len() }>,
+    hang_ups: Row<{ HungUp::ALL.len() }>,
     log_dropped: Counter,
     durations: Histogram,
     first_tokens: Histogram,
@@ -105,6 +106,7 @@ impl TenantMeters {
             open: births.gauge(&OPEN, own()),
             waiting: births.gauge(&WAITING, own()),
             strays: Row::new(),
+            hang_ups: Row::new(),
             log_dropped: births.counter(&LOG_DROPPED, own()),
             durations: Histogram::new(),
             first_tokens: Histogram::new(),
@@ -218,6 +220,12 @@ impl TenantMeters {
         self.strays.at(stray as usize, birth).increment(1);
     }
 
+    /// A caller hung up on a call that had left.
+    pub fn hang_up(&self, outcome: HungUp) {
+        let birth = || self.born(&HANG_UPS, &[("outcome", outcome.as_str())]);
+        self.hang_ups.at(outcome as usize, birth).increment(1);
+    }
+
     /// A line of the request log was dropped because its queue was full.
     pub fn log_dropped(&self) {
         self.log_dropped.increment(1);
@@ -296,7 +304,7 @@ const SOURCES: [&str; 2] = ["reported", "estimated"];
 const THRESHOLDS: [(u8, &str); 3] = [(80, "80"), (90, "90"), (100, "100")];
 
 /// The families that the recorder keeps.
-pub(super) const FAMILIES: [&Family; 9] = [
+pub(super) const FAMILIES: [&Family; 10] = [
     &REQUESTS,
     &REFUSALS,
     &TOKENS,
@@ -304,6 +312,7 @@ pub(super) const FAMILIES: [&Family; 9] = [
     &OPEN,
     &WAITING,
     &STRAYS,
+    &HANG_UPS,
     &CROSSED,
     &LOG_DROPPED,
 ];
@@ -329,6 +338,10 @@ const WAITING: Family = Family::gauge("outrigger_queue_waiting", "Trips that wai
 const STRAYS: Family = Family::counter(
     "outrigger_inference_geo_mismatches_total",
     "Answers whose model ran elsewhere than the policy allows, or that do not tell, by place.",
+);
+const HANG_UPS: Family = Family::counter(
+    "outrigger_hang_ups_total",
+    "Calls whose caller hung up after they had left, by what became of them.",
 );
 const CROSSED: Family = Family::counter(
     "outrigger_budget_thresholds_total",

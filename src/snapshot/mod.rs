@@ -23,7 +23,9 @@ pub use credential::{KeyTo, Whose};
 pub use identity::{Claim, Entry, Identified, IdentityFault, KeyDigest, Presented, digest};
 pub use live::{Held, Live, Published, Rejected, WatchState};
 pub use pattern::Pattern;
-pub use policy::{GeoRules, JournalRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled};
+pub use policy::{
+    Drain, GeoRules, JournalRules, ModelRules, OpenList, Origin, Policy, Rule, Ruled,
+};
 pub use tenant::{Standing, Tenant};
 pub use trust::TrustStore;
 pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, Upstream};

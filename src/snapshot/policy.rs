@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Pattern;
 use crate::config::values::{
-    Credentials, HoldFor, JournalMode, OnJournalFailure, OnMismatch, OnRevoke, Permission,
+    Credentials, HangUp, HoldFor, JournalMode, OnJournalFailure, OnMismatch, OnRevoke, Permission,
     ProviderRetention, StreamUsage,
 };
 use crate::units::{Endpoint, UpstreamName};
@@ -146,6 +146,17 @@ impl GeoRules {
     }
 }
 
+/// How far an answer is read whose caller has hung up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// For how long.
+    pub time: Duration,
+    /// For how many bytes.
+    pub bytes: u64,
+    /// Of a tenant's calls, so many at once.
+    pub calls: u32,
+}
+
 fn first_match<'a>(rules: &'a [Ruled<Pattern>], name: &str) -> Option<&'a Arc<Rule>> {
     rules
         .iter()
@@ -182,6 +193,10 @@ pub struct Policy {
     pub stream_usage: StreamUsage,
     /// What becomes of what is under way when a tenant of it is taken out.
     pub on_revoke: OnRevoke,
+    /// What becomes of a call whose caller hangs up.
+    pub hang_up: HangUp,
+    /// How far its answer is read then.
+    pub drain: Drain,
     /// What calls hold of budgets.
     pub hold: HoldFor,
     /// Where the record of its tenants differs from everybody's.

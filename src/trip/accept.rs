@@ -3,19 +3,21 @@
 //! Must never look at a body, and never trust a header about who is calling.
 
 mod busy;
+mod gone;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use busy::Busy;
+use gone::Gone;
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 
 use super::identify::TurnedAway;
 use super::{Ground, Refusal};
 use crate::limits::{Account, Order, Seat};
 use crate::snapshot::{Entry, KeyDigest, Snapshot, Upstream, digest};
-use crate::units::{Code, Dialect, Endpoint, Phase, Secret};
+use crate::units::{Code, Dialect, Endpoint, HungUp, Phase, Secret};
 use crate::wire::dialect::path::classify;
 
 /// One client connection, as its trips see it; or one stream of an HTTP/2 connection, which is a trip's own.
@@ -29,6 +31,7 @@ pub struct Door {
     severed: OnceLock<Code>,
     fault: Mutex<Option<HeadFault>>,
     busy: Busy,
+    gone: Gone,
     begun: AtomicU64,
     /// Of a stream: whose trip it is, and what was ordered about the tenant when it began.
     under: OnceLock<(Arc<Account>, Order)>,
@@ -76,6 +79,7 @@ impl Door {
             severed: OnceLock::new(),
             fault: Mutex::default(),
             busy: Busy::default(),
+            gone: Gone::default(),
             under: OnceLock::new(),
             order: AtomicU32::default(),
             begun: AtomicU64::default(),
@@ -84,6 +88,11 @@ impl Door {
             owner: AtomicUsize::default(),
             shown: Mutex::default(),
         }
+    }
+
+    /// A door without a connection, of a trip whose caller has hung up.
+    pub(super) fn nowhere(ground: &Arc<Ground>) -> Self {
+        Self::new(Arc::clone(ground), Entry::default())
     }
 
     /// A stream of this connection.
@@ -201,7 +210,41 @@ impl Door {
         }
     }
 
+    /// Of a door whose caller hung up before its answer began: what has become of that trip, if it ends by itself.
+    pub(super) fn parts(&self, outcome: HungUp) {
+        self.gone.notes(outcome);
+    }
+
+    /// What has become of it.
+    pub(super) fn parted(&self) -> Option<HungUp> {
+        self.gone.outcome()
+    }
+
+    /// The caller has hung up, and its trip goes on: for the connection it is over.
+    pub(super) fn abandon(&self) {
+        self.leave();
+        self.gone.goes_on();
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.gone.is_alone()
+    }
+
+    /// The connection is closed; whoever still knows the door takes no place of its tenant.
+    pub fn vacate(&self) {
+        let seat = self
+            .seat
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(seat);
+    }
+
     pub(super) fn leave(&self) {
+        if self.gone.is_alone() {
+            return;
+        }
         self.busy.leave();
         let waits = self
             .next

@@ -2,6 +2,8 @@
 //! end, however it comes, the run is dropped and with it the trip recorded.
 //! Must never hold a frame, collect an answer, or end a broken stream as if it were whole.
 
+mod tail;
+
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -22,6 +24,8 @@ use crate::units::{Code, Ending, RequestId};
 use crate::upstream::{AnswerBody, Line};
 use crate::wire::dialect::usage_chunk::UsageChunkFilter;
 use crate::wire::error_body;
+pub use tail::Listened;
+pub(super) use tail::read_out;
 
 /// The body of whatever answer the caller gets.
 pub enum OutBody {
@@ -30,7 +34,7 @@ pub enum OutBody {
     /// A refusal of ours.
     Full(Option<Bytes>),
     /// An upstream's, metered.
-    Metered(Box<MeteredBody>),
+    Metered(Listened),
 }
 
 /// Why the connection to the caller is broken off in the middle of an answer.
@@ -296,7 +300,10 @@ impl Body for OutBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Metered(body) => body.poll_caught(cx),
+            Self::Metered(answer) => match answer.body_mut() {
+                Some(body) => body.poll_caught(cx),
+                None => Poll::Ready(None),
+            },
         }
     }
 
@@ -304,9 +311,9 @@ impl Body for OutBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
-            Self::Metered(body) => {
+            Self::Metered(answer) => answer.body().is_none_or(|body| {
                 body.live.is_none() && body.ready.is_empty() && body.abort.is_none()
-            }
+            }),
         }
     }
 
@@ -316,8 +323,10 @@ impl Body for OutBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Metered(body) if body.filter.is_none() => body.inner.size_hint(),
-            Self::Metered(_) => SizeHint::default(),
+            Self::Metered(answer) => match answer.body() {
+                Some(body) if body.filter.is_none() => body.inner.size_hint(),
+                Some(_) | None => SizeHint::default(),
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ mod attribution;
 pub mod decide;
 mod entry;
 mod forward;
+mod hang_up;
 pub mod identify;
 mod meter;
 mod peek;
@@ -28,16 +29,17 @@ use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::sync::{Notify, futures::Notified};
 
 pub use accept::{Door, HeadFault, MARKER};
 pub use entry::{Change, Recorder};
-pub use meter::{BodyAbort, MeteredBody, OutBody};
+pub use meter::{BodyAbort, Listened, MeteredBody, OutBody};
 pub use stop::{Met, Refusal, Stop};
 pub use told::Recording;
 pub use unasked::{refuse_unasked, unheard};
 
 use crate::host::ProcessFacts;
-use crate::limits::{Account, Order, Scope};
+use crate::limits::{Account, Order, Scope, Tails};
 use crate::meters::{BudgetStock, Registry, Stock};
 use crate::process::{ProcessEvent, panicked_at, tell};
 use crate::snapshot::Live;
@@ -159,6 +161,8 @@ impl Totals {
 pub struct Shutdown {
     cutting: AtomicBool,
     trips: Sharded<Trips>,
+    tails: Arc<Tails>,
+    look: Notify,
 }
 
 /// A trip may begin on one thread and end on another: only the sums say anything.
@@ -194,6 +198,21 @@ impl Shutdown {
     /// The deadline has passed: every running answer ends now. Whoever drives a connection polls it once more.
     pub fn cut(&self) {
         self.cutting.store(true, Ordering::Release);
+        self.nudge();
+    }
+
+    /// Of the trips, those whose answers are read without their callers.
+    pub fn tails(&self) -> &Arc<Tails> {
+        &self.tails
+    }
+
+    /// Wakes what no connection drives any more, so that it looks at the orders.
+    pub fn nudge(&self) {
+        self.look.notify_waiters();
+    }
+
+    fn nudged(&self) -> Notified<'_> {
+        self.look.notified()
     }
 
     /// Whether running answers must end.
@@ -269,6 +288,9 @@ async fn trip(
         Err(turned_away) => return respond::turn_away(run, &turned_away),
     };
     run.aims(&asking.target);
+    if hang_up::may_outlive(&run) {
+        return hang_up::outlive(door, run, asking, body).await;
+    }
     let (account, order) = (Arc::clone(run.account()), run.order());
     let outcome = {
         // Pinned where it is made: it is some two KiB, which would be moved twice.

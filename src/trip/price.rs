@@ -262,6 +262,11 @@ impl Quote {
         (most > output.saturating_add(LEAD)).then_some(most)
     }
 
+    /// The output that is held for.
+    pub(super) fn output(&self) -> u64 {
+        self.output
+    }
+
     /// Now so much output is held for.
     pub(super) fn grown(&mut self, to: u64) {
         self.output = to;
@@ -408,8 +413,9 @@ pub(super) fn bill(run: &Run, usage: Counted<Usage>) -> Option<Charge> {
         &terms,
     );
     // Work that goes on after its answer is charged what it may cost: nobody here will hear of it again.
-    let unknown = run.is_background() && matches!(usage, Counted::Estimated(_));
-    let amount = if unknown {
+    // So is what the policy takes for answered to its end when the caller hangs up.
+    let unknown = run.is_background() || run.pays_its_hold();
+    let amount = if unknown && matches!(usage, Counted::Estimated(_)) {
         bill.cost.total.max(run.held())
     } else {
         bill.cost.total

@@ -3,7 +3,9 @@
 //! Must never do IO, and never fail.
 
 mod money;
+mod parting;
 mod place;
+mod used;
 mod words;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use super::accept::Target;
 use super::attribution::Attribution;
 use super::decide::Verdict;
-use super::forward::{is_event_stream, is_metered};
+use super::forward::is_event_stream;
 use super::identify::TurnedAway;
 use super::price::{self, Quote};
 use super::{Door, Ground, Refusal};
@@ -24,9 +26,7 @@ use crate::limits::{Account, Hold, Lease, Order, Who};
 use crate::meters::Direction;
 use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
 use crate::spine::Spine;
-use crate::units::{
-    Boot, Code, Counted, Ending, Endpoint, Phase, RequestId, TenantId, Usage, Wall,
-};
+use crate::units::{Boot, Code, Ending, Endpoint, HungUp, Phase, RequestId, TenantId, Wall};
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
@@ -63,6 +63,8 @@ pub(super) struct Run {
     /// Why an answer was cut.
     cause: Option<Code>,
     rule: Option<Arc<Rule>>,
+    /// What has become of it since its caller hung up.
+    hung_up: Option<HungUp>,
 }
 
 /// What was asked.
@@ -79,6 +81,8 @@ struct Question {
     background: bool,
     retry: Option<u64>,
     input_estimate: u64,
+    /// What the output was taken for, where a caller that hangs up pays for that.
+    output_estimate: u64,
     tier: Option<Box<str>>,
     key_source: Option<KeySource>,
 }
@@ -122,6 +126,8 @@ struct Answered {
     head_at: Option<Boot>,
     first_at: Option<Boot>,
     bytes: u64,
+    /// Bytes that came when the caller had gone.
+    unheard: u64,
     pieces: u64,
     is_stream: bool,
     /// Whether the caller gets the head.
@@ -200,6 +206,7 @@ impl Run {
             code: None,
             cause: None,
             rule: None,
+            hung_up: None,
         })
     }
 
@@ -423,7 +430,11 @@ impl Run {
 
     /// Bytes that went to the caller.
     pub(super) fn delivered(&mut self, bytes: usize) {
-        self.answer.bytes = self.answer.bytes.saturating_add(bytes as u64);
+        let to = match self.ending {
+            Some(Ending::CallerGone) => &mut self.answer.unheard,
+            Some(_) | None => &mut self.answer.bytes,
+        };
+        *to = to.saturating_add(bytes as u64);
     }
 
     /// Whether the answer is a stream of events.
@@ -446,7 +457,11 @@ impl Run {
 
     /// The trip ends like this; the first call decides.
     pub(super) fn ends(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
+        match self.ending {
+            None => self.ending = Some(ending),
+            Some(Ending::CallerGone) => self.was_heard_out(ending),
+            Some(_) => {}
+        }
     }
 
     /// The refusal that follows stands in for one with this code.
@@ -486,38 +501,6 @@ impl Run {
     pub(super) fn breaks(mut self) {
         self.fails(Code::Internal, Ending::Broken);
     }
-
-    /// What was used. An answer of another kind than success, or without tokens, used none; a request that
-    /// left and was never answered is taken to have been read.
-    fn usage(&self) -> Option<Counted<Usage>> {
-        let input = self.question.input_estimate;
-        if self.answer.head_at.is_none() && self.sent.bytes() > 0 && input > 0 {
-            return Some(Counted::Estimated(Usage {
-                input,
-                ..Usage::default()
-            }));
-        }
-        if let Some(meter) = &self.answer.meter {
-            return Some(meter.usage(input));
-        }
-        let succeeded = self.answer.status.is_some_and(|status| status.is_success());
-        (succeeded && is_metered(self.endpoint)).then(|| self.unreadable(input))
-    }
-
-    /// What an answer is taken to have used that came compressed although it was asked not to.
-    fn unreadable(&self, input: u64) -> Counted<Usage> {
-        // Compressed text has about two bytes a token; vectors are no output.
-        let output = if self.endpoint == Endpoint::Embeddings {
-            0
-        } else {
-            self.answer.bytes / 2
-        };
-        Counted::Estimated(Usage {
-            input,
-            output,
-            ..Usage::default()
-        })
-    }
 }
 
 impl Drop for Run {
@@ -534,6 +517,9 @@ impl Drop for Run {
         }
         let ending = self.ending.unwrap_or_else(|| self.given_up());
         self.waited();
+        if ending == Ending::CallerGone {
+            self.parts();
+        }
         let usage = self.usage();
         let cost = usage.and_then(|usage| price::bill(self, usage));
         let settled = self.settle(now, usage, cost.as_ref());
@@ -556,6 +542,9 @@ impl Drop for Run {
         let whole = ending == Ending::Complete && succeeded;
         if let Some(stray) = self.answer.place.closes(whole) {
             self.spine.meters().stray(stray);
+        }
+        if let Some(hung_up) = self.hung_up {
+            self.spine.meters().hang_up(hung_up);
         }
         let meters = self.spine.meters();
         meters.duration(now.since(self.spine.started()));
@@ -586,7 +575,8 @@ impl Run {
     /// How a trip ends that nobody ended: the caller hung up, or the sidecar hung up on it.
     #[cold]
     fn given_up(&mut self) -> Ending {
-        let Some(cause) = self.door.severed() else {
+        let severed = self.door.severed();
+        let Some(cause) = severed.filter(|_| !self.door.is_abandoned()) else {
             return Ending::CallerGone;
         };
         self.code = Some(Code::Cut);

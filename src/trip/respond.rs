@@ -13,7 +13,7 @@ use http_body::Body as _;
 
 use super::forward::{self, Content};
 use super::identify::TurnedAway;
-use super::meter::{MeteredBody, OutBody};
+use super::meter::{Listened, MeteredBody, OutBody};
 use super::record::Run;
 use super::stop::CUT;
 use super::{Refusal, Stop, admit};
@@ -58,9 +58,10 @@ pub(super) fn answer(run: Box<Run>, answer: forward::Answer) -> Response<OutBody
             line.put_back(run.ground().dialer.pool());
             OutBody::Empty
         }
-        Content::Streamed(body) => OutBody::Metered(Box::new(MeteredBody::new(
-            run, body, line, filter, patience,
-        ))),
+        Content::Streamed(body) => {
+            let body = MeteredBody::new(run, body, line, filter, patience);
+            OutBody::Metered(Listened::new(body))
+        }
     };
     // What else is in the parts is the reason phrase, where the upstream has one of its own.
     parts.version = Version::HTTP_11;

@@ -26,4 +26,4 @@ pub use price::{Line, PriceUnit, Speed, Tier};
 pub use secret::Secret;
 pub use sharded::Sharded;
 pub use tokens::{Counted, Pass, Tokens, Usage, UsageDetail};
-pub use words::{Dialect, Ending, Phase};
+pub use words::{Dialect, Ending, HungUp, Phase};

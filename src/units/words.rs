@@ -102,6 +102,51 @@ impl Ending {
     }
 }
 
+/// What became of a call that had left, when its caller hung up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HungUp {
+    /// It was ended at once, and is charged what had come.
+    Cancelled,
+    /// It was ended at once, and is charged all that was held for it.
+    Estimated,
+    /// The rest was read without the caller, to its end.
+    Drained,
+    /// The rest was read for as long as allowed, and came to no end.
+    TimedOut,
+    /// The rest was longer than allowed.
+    TooLarge,
+    /// The rest was to be read, and as many others were being read as may be: ended at once.
+    Crowded,
+    /// The rest was being read, and something else ended that: the money, an order, the upstream.
+    CutShort,
+}
+
+impl HungUp {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Cancelled,
+        Self::Estimated,
+        Self::Drained,
+        Self::TimedOut,
+        Self::TooLarge,
+        Self::Crowded,
+        Self::CutShort,
+    ];
+
+    /// The word used in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Estimated => "estimated",
+            Self::Drained => "drained",
+            Self::TimedOut => "timed-out",
+            Self::TooLarge => "too-large",
+            Self::Crowded => "crowded",
+            Self::CutShort => "cut-short",
+        }
+    }
+}
+
 /// The wire language of an upstream. An OpenAI-compatible server speaks `OpenAi`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
@@ -134,4 +179,4 @@ macro_rules! display_as_str {
     )*};
 }
 
-display_as_str!(Phase, Ending, Dialect, super::Code, super::Endpoint);
+display_as_str!(Phase, Ending, HungUp, Dialect, super::Code, super::Endpoint);

@@ -2,6 +2,7 @@
 //! that may have been acted on is sent twice. Must never need a second sidecar: the upstream is what is odd here.
 
 pub(crate) mod frames;
+mod left;
 mod whole;
 
 use outrigger::app::Source;

@@ -31,6 +31,8 @@ mod h2;
 #[cfg(test)]
 mod h2out;
 #[cfg(test)]
+mod hangup;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;

@@ -24,7 +24,6 @@ const PLANNED: &[&str] = &[
     "policies.*.degrade",
     "policies.*.egress",
     "policies.*.exec",
-    "policies.*.hang_up",
     "policies.*.limits.cpu",
     "policies.*.limits.memory",
     "policies.*.limits.storage",

@@ -11,7 +11,7 @@ use crate::config::values::{self, AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
 use crate::limits::{BudgetSpec, LimitSpec, OnLost, Rate};
 use crate::snapshot::{
-    GeoRules, JournalRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream,
+    Drain, GeoRules, JournalRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream,
 };
 use crate::units::{Endpoint, Opening, UpstreamName};
 
@@ -138,6 +138,12 @@ impl Bench<'_> {
             hold: defaults::HOLD,
             journal: JournalRules::default(),
             on_revoke: defaults::ON_REVOKE,
+            hang_up: defaults::HANG_UP,
+            drain: Drain {
+                time: defaults::DRAIN_FOR,
+                bytes: defaults::DRAIN_BYTES,
+                calls: defaults::DRAIN_CALLS,
+            },
             regions: None,
             upstreams: None,
             body: Ruled {
@@ -200,6 +206,12 @@ impl Bench<'_> {
             }),
             stream_usage: raw.stream_usage(),
             on_revoke: raw.on_revoke(),
+            hang_up: raw.hang_up(),
+            drain: Drain {
+                time: raw.drain_for(),
+                bytes: raw.drain_bytes(),
+                calls: raw.drain_calls(),
+            },
             hold: raw.hold(),
             journal: JournalRules {
                 mode: raw.journal.mode.as_ref().map(|mode| mode.value),

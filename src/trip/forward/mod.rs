@@ -24,6 +24,7 @@ use super::entry;
 use super::identify::CARRIERS;
 use super::record::{KeySource, Run};
 use super::{Refusal, Stop};
+use crate::config::values::HangUp;
 use crate::snapshot::{Route, Upstream, Whose};
 use crate::units::{Code, Dialect, Endpoint};
 use crate::upstream::{self, AnswerBody, Fault, Line, RequestBody};
@@ -57,6 +58,9 @@ pub(super) async fn forward(
 ) -> Result<Answer, Stop> {
     let pass = run.spine().pass(&admitted.hold, route);
     run.holds(admitted.hold, admitted.quote);
+    if run.policy().hang_up == HangUp::Estimate {
+        run.expects(allowed.ask());
+    }
     let upstream = pass.upstream();
     let method = allowed.asking.parts.method.clone();
     let endpoint = allowed.asking.target.endpoint;

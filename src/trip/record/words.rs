@@ -15,6 +15,9 @@ impl Run {
         self.aim_facts(line);
         line.word(name!("ending"), ending.as_str());
         line.word(name!("ended_in"), self.phase.as_str());
+        if let Some(hung_up) = self.hung_up {
+            line.word(name!("hang_up"), hung_up.as_str());
+        }
         if let Some(status) = self.answer.status {
             line.number(name!("status"), u64::from(status.as_u16()));
         }
@@ -82,6 +85,9 @@ impl Run {
         let answer = &self.answer;
         line.number(name!("request_bytes"), self.sent.bytes());
         line.number(name!("response_bytes"), answer.bytes);
+        if answer.unheard > 0 {
+            line.number(name!("unheard_bytes"), answer.unheard);
+        }
         let facts = answer.meter.as_ref().map(Meter::facts).unwrap_or_default();
         if facts.error {
             line.word(name!("provider_error"), "yes");

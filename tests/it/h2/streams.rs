@@ -6,7 +6,7 @@ use super::wire::{CANCEL, DATA, END_HEADERS, End, HEADERS, REFUSED_STREAM, block
 use super::{
     Client, PATH, assert_members, connect, finish, get, head, listening, served, streaming,
 };
-use crate::stage::{PLAIN, Stage, json, until};
+use crate::stage::{END, PLAIN, Stage, WHOLE, chat, chunk, json, until};
 
 #[tokio::test]
 async fn a_stream_given_up_is_a_hang_up_of_that_trip_alone() {
@@ -49,6 +49,52 @@ async fn stage_line(stage: &mut Stage, count: usize) -> serde_json::Value {
     .await;
     assert_eq!(lines.len(), count, "{lines:?}");
     lines.remove(0)
+}
+
+/// Both before its answer and within it; and the connection's other streams go on.
+#[tokio::test]
+async fn a_stream_given_up_is_read_to_its_end_where_the_policy_says_so() {
+    let policy = "policy = \"p\"\nlimits.connections = 1\n[policies.p]\nhang_up = \"drain\"";
+    let mut stage = Stage::open(policy).await;
+    let ground = std::sync::Arc::clone(&stage.sidecar.ground);
+    let mut client = connect(&stage).await;
+    let mut first = streaming(&stage, &mut client, 1).await;
+    client.ask(3, &head(PATH, &[]), Some(PLAIN)).await;
+    let mut second = stage.upstream.accept().await;
+    second.request().await;
+    client.reset(1).await;
+    client.reset(3).await;
+    until("both to go on alone", || {
+        ground.shutdown.tails().open() == 2
+    })
+    .await;
+    served(&stage, &mut client, 5).await;
+    assert_members(
+        &stage_line(&mut stage, 1).await,
+        &[("ending", "complete"), ("usage", "reported")],
+    );
+    // Nor does the end of the connection end them, and its place is another's.
+    drop(client);
+    until("the place to be free", || {
+        stage.account("acme").connections() == 0
+    })
+    .await;
+    let client = connect(&stage).await;
+    second.send(&json(WHOLE)).await;
+    let drained = [
+        ("ending", "caller-gone"),
+        ("hang_up", "drained"),
+        ("usage", "reported"),
+    ];
+    assert_members(&stage_line(&mut stage, 1).await, &drained);
+    for event in &chat().events[1..] {
+        first.send(&chunk(event)).await;
+    }
+    first.send(END).await;
+    assert_members(&stage_line(&mut stage, 1).await, &drained);
+    drop(client);
+    stage.at_rest().await;
+    assert_eq!(ground.shutdown.tails().open(), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::{DAY, ENDPOINTS, GIB, HOUR, KIB, MS, is, key};
 use crate::config::defaults as d;
 use crate::config::keys::{Fallback, Grammar, Key, Kind, Value};
 use crate::config::values::{
-    Credentials, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
+    Credentials, HangUp, OnMismatch, OnRevoke, Permission, ProviderRetention, StreamUsage,
 };
 
 pub(super) const POLICIES: &[Key] = &[
@@ -160,6 +160,38 @@ pub(super) const POLICIES: &[Key] = &[
         "",
         "what a tenant has under way when a reload takes the tenant out: `finish` lets it end, `cut` ends it",
         "A customer who left may see the last answer; one whose key was stolen must not. A stream that is cut ends with the error event of its dialect.",
+    ),
+    key(
+        "policies.*.hang_up",
+        Kind::Word(HangUp::WORDS),
+        is(Value::Text(d::HANG_UP.as_str())),
+        "",
+        "what becomes of a call whose caller hangs up: `cancel`, `drain` or `estimate`",
+        "`cancel` ends the upstream call at once and charges what had come of it, estimated. `drain` reads the rest without the caller, so that what the provider reports is charged; slot and budget stay taken meanwhile. `estimate` ends it at once and charges all that was held for it: for providers that go on, and bill, when nobody listens any more.",
+    ),
+    key(
+        "policies.*.drain_for",
+        Kind::Duration(MS, HOUR),
+        is(Value::Duration(d::DRAIN_FOR)),
+        "",
+        "how long the rest of an answer is read when its caller has hung up, under `hang_up = \"drain\"`",
+        "What is not over by then is cancelled. The wait for an answer that had not begun counts too.",
+    ),
+    key(
+        "policies.*.drain_bytes",
+        Kind::Size(KIB, GIB),
+        is(Value::Size(d::DRAIN_BYTES)),
+        "",
+        "how much of it is read then",
+        "What is longer is cancelled there.",
+    ),
+    key(
+        "policies.*.drain_calls",
+        Kind::Count(0, 4_096),
+        is(Value::Count(d::DRAIN_CALLS as u64)),
+        "",
+        "how many answers of a tenant are read without their callers at once",
+        "Each keeps a connection to the upstream. What is one too many is cancelled when its caller hangs up; 1,024 are read at once over all tenants.",
     ),
     key(
         "policies.*.body",
