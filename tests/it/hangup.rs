@@ -5,11 +5,14 @@
 use std::ops::ControlFlow;
 
 use outrigger::app::Source;
+use outrigger::config::render;
+use outrigger::host;
 use outrigger::journal::{Kind, Reader, Wanted, verify};
 use outrigger::limits::BudgetState;
 use outrigger::units::Wall;
 use serde_json::Value;
 
+use crate::prices::compiled;
 use crate::stage::{
     Caller, END, PLAIN, Peer, STREAM, Stage, Talk, Upstream, WHOLE, chat, chunk, config, find,
     json, messages, post, responses, until,
@@ -608,4 +611,98 @@ async fn the_journal_has_one_end_that_says_how_sure_it_is() {
         let verdict = verify(&directory, None, "");
         assert!(verdict.invalid.is_empty(), "{verdict:?}");
     }
+}
+
+#[test]
+fn bounds_of_what_is_never_read_are_told() {
+    let text = "[upstreams.openai]\ndialect = \"openai\"\nurl = \"https://api.openai.com\"\n\
+                [policies.p]\nhang_up = \"estimate\"\ndrain_bytes = \"1MiB\"\n\
+                [policies.q]\nhang_up = \"drain\"\ndrain_for = \"1s\"\n";
+    let (loaded, compiled) = compiled(text);
+    assert_eq!(
+        render::lines(&compiled.warnings, &loaded.sources),
+        "outrigger.toml:6:15: warning[OUT-0022]: no answer of this policy is read when its caller has hung up (set `hang_up = \"drain\"`)\n"
+    );
+}
+
+/// Answers what is asked with that talk, in pieces, until it is dropped with the runtime.
+fn answering(upstream: Upstream) {
+    host::spawn("test-upstream", async move {
+        loop {
+            let mut peer = upstream.accept_any().await;
+            host::spawn("test-upstream-connection", async move {
+                while peer.asked().await.is_some() {
+                    if !peer.try_send(STREAM).await {
+                        return;
+                    }
+                    for event in chat().events {
+                        tokio::task::yield_now().await;
+                        if !peer.try_send(&chunk(&event)).await {
+                            return;
+                        }
+                    }
+                    if !peer.try_send(END).await {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Many at once, each gone at another byte of its answer or before it, or not at all: the sum is what the provider bills.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_leaves_at_any_byte_is_billed_to_the_last_token() {
+    const CALLS: u64 = 240;
+    let policy = "hang_up = \"drain\"\ndrain_calls = 4096";
+    let added = says(policy, "9000 USD")
+        .replace("limits.streams = 1\n", "")
+        .replace("1M/h", "100M/h");
+    let mut stage = Stage::open(&added).await;
+    answering(stage.take_upstream().await);
+    let at = stage.sidecar.proxy[0];
+    let calls = (0..CALLS).map(|call| {
+        host::spawn("test-caller", async move {
+            let mut caller = Caller::connect(at).await;
+            let talk = chat();
+            caller.send(&post(talk.path, talk.question)).await;
+            // Every third byte or so of some twelve hundred, in no order.
+            let bytes = usize::try_from(call * 7_919 % 1_300).expect("few");
+            caller.has(bytes).await;
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.expect("a call");
+    }
+    // Whoever left before the question was read, asked nothing.
+    until("all to be over", || {
+        stage.metric("outrigger_connections_open", "") == 0
+    })
+    .await;
+    stage.at_rest().await;
+    no_tails(&stage).await;
+    let lines = stage.lines();
+    let mut spent = 0;
+    let mut left = 0;
+    for line in &lines {
+        match line["ending"].as_str() {
+            Some("complete") => {}
+            // Of what never left there is nothing to say.
+            Some("caller-gone") if line.get("hang_up").is_none() => {
+                assert_eq!(line.get("usage"), None, "{line}");
+                continue;
+            }
+            Some("caller-gone") => {
+                assert_members(line, &[("hang_up", "drained")]);
+                left += 1;
+            }
+            _ => panic!("{line}"),
+        }
+        assert_members(line, &[("usage", "reported")]);
+        assert_eq!(cost(line), BILL, "{line}");
+        spent += BILL;
+    }
+    assert!(left > CALLS / 4, "{left} left");
+    let state = budget(&stage);
+    assert_eq!((state.spent.0, state.held.0), (spent, 0));
 }

@@ -13,7 +13,7 @@ use outrigger::snapshot::{Accounts, Compiled, Overlay, Snapshot, TrustStore, Wor
 use outrigger::units::{Boot, Counted, Dialect, Endpoint, Line, Speed, Tier, Usage, Wall};
 use outrigger::wire::dialect::tally::Meter;
 
-fn compiled(text: &str) -> (Loaded, Compiled) {
+pub(crate) fn compiled(text: &str) -> (Loaded, Compiled) {
     let world = World {
         accounts: Arc::new(Accounts::default()),
         registry: Arc::new(Registry::new("test", 0)),

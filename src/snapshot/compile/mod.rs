@@ -4,6 +4,7 @@
 
 mod admin;
 mod budgets;
+mod hang_ups;
 mod journal;
 mod kept;
 mod own_keys;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::Bench;
 use super::budgets::merged;
+use super::hang_ups;
 use super::journal::on_lost;
 use crate::config::values::{self, AnyOr, Glob, Permission, ProviderRetention};
 use crate::config::{OutCode, Raw, Sited, defaults, raw};
 use crate::limits::{BudgetSpec, LimitSpec, OnLost, Rate};
 use crate::snapshot::{
-    Drain, GeoRules, JournalRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream,
+    GeoRules, JournalRules, ModelRules, OpenList, Pattern, Policy, Rule, Ruled, Upstream,
 };
 use crate::units::{Endpoint, Opening, UpstreamName};
 
@@ -139,11 +140,7 @@ impl Bench<'_> {
             journal: JournalRules::default(),
             on_revoke: defaults::ON_REVOKE,
             hang_up: defaults::HANG_UP,
-            drain: Drain {
-                time: defaults::DRAIN_FOR,
-                bytes: defaults::DRAIN_BYTES,
-                calls: defaults::DRAIN_CALLS,
-            },
+            drain: hang_ups::UNWRITTEN,
             regions: None,
             upstreams: None,
             body: Ruled {
@@ -207,11 +204,7 @@ impl Bench<'_> {
             stream_usage: raw.stream_usage(),
             on_revoke: raw.on_revoke(),
             hang_up: raw.hang_up(),
-            drain: Drain {
-                time: raw.drain_for(),
-                bytes: raw.drain_bytes(),
-                calls: raw.drain_calls(),
-            },
+            drain: self.drain(raw),
             hold: raw.hold(),
             journal: JournalRules {
                 mode: raw.journal.mode.as_ref().map(|mode| mode.value),
