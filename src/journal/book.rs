@@ -315,7 +315,7 @@ impl Pages {
     }
 
     /// Whether the tenant may have one more record.
-    fn admit(&self, shared: &Shared, kind: Kind, bytes: u64) -> Result<(), Obstacle> {
+    pub(super) fn admit(&self, shared: &Shared, kind: Kind, bytes: u64) -> Result<(), Obstacle> {
         let queued = length(self.queue.len() - self.sent);
         if shared.stuck() && self.terms.on_failure == OnFailure::Refuse {
             return Err(Obstacle::Refused(shared.refusal()));
@@ -326,9 +326,10 @@ impl Pages {
         if self.terms.mode == Mode::Strict && shared.rolled_back() {
             return Err(Obstacle::Refused(Refused::RolledBack));
         }
-        // What tells of the records that did not fit may stand there all the same.
+        // What tells of the records that did not fit may stand there all the same, and so may what tells of an action that has
+        // begun.
         let over = self.counts.kept.saturating_add(queued + bytes) > self.terms.quota_bytes;
-        if over && kind != Kind::Gap {
+        if over && !matches!(kind, Kind::Gap | Kind::Extend) {
             return Err(Obstacle::Refused(Refused::Quota));
         }
         if queued + bytes > self.terms.queue_bytes {
@@ -338,7 +339,7 @@ impl Pages {
     }
 
     /// Composes the frame; there is room for it.
-    fn write(
+    pub(super) fn write(
         &mut self,
         shared: &Shared,
         kind: Kind,

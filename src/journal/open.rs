@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::book::{Book, Record, length};
+use super::book::{Book, Obstacle, Record, length};
 use super::error::Refused;
 use super::format::{Flags, Kind, MOST_WINDOWS, TAG_BYTES, WindowId, frame_bytes};
+use super::settings::OnFailure;
 use super::waiting::Written;
 use crate::units::NanoUsd;
 
@@ -57,12 +58,13 @@ impl OpenEntry {
         self.whole
     }
 
-    /// Holds more: `record` says all that is held from now on. More may be used when the answer is there.
+    /// Holds more: `record` says all that is held from now on. More may be used when the answer is there, and is good.
     ///
     /// # Errors
-    /// Why it could not be written; what was held before still is.
+    /// Why it could not be written, where the terms let the action go on all the same; what was held before still is.
     pub fn extend(&mut self, record: Record<'_>) -> Result<Written, Refused> {
-        let Some(book) = self.book.as_ref().filter(|_| self.seq > 0) else {
+        let book = self.book.as_ref().filter(|_| self.seq > 0);
+        let Some(book) = book.map(Arc::clone) else {
             return Err(Refused::Failing);
         };
         let windows = record.windows.get(..MOST_WINDOWS);
@@ -70,10 +72,15 @@ impl OpenEntry {
             windows: windows.unwrap_or(record.windows),
             ..record
         };
-        let written = book.extend(self.seq, record)?;
-        self.whole = record.whole;
-        self.windows = record.windows.into();
-        Ok(written)
+        match book.extend(self, record) {
+            Ok(written) => {
+                self.whole = record.whole;
+                self.windows = record.windows.into();
+                Ok(written)
+            }
+            Err((why, OnFailure::Refuse)) => Ok(Written::refused(&book, why)),
+            Err((why, OnFailure::Gap)) => Err(why),
+        }
     }
 
     /// It is over: `record` says what is settled; the hold is gone. Nothing need be waited for, and nothing can fail.
@@ -114,24 +121,42 @@ impl Drop for OpenEntry {
 }
 
 impl Book {
-    /// Writes that more is held for an intent.
-    fn extend(self: &Arc<Self>, intent: u64, record: Record<'_>) -> Result<Written, Refused> {
-        use super::book::Obstacle;
+    /// Writes that more is held for an intent. Where there is no room left, some of what is kept for its end is used.
+    fn extend(
+        self: &Arc<Self>,
+        open: &mut OpenEntry,
+        record: Record<'_>,
+    ) -> Result<Written, (Refused, OnFailure)> {
         let mut pages = self.pages();
-        let entered = self.enter(
-            &mut pages,
-            Kind::Extend,
-            Flags::default(),
-            intent,
-            record,
-            0,
-        );
-        let seq = entered.map_err(|obstacle| match obstacle {
-            Obstacle::Moment(why) | Obstacle::Refused(why) => why,
-        })?;
+        let bytes = length(frame_bytes(
+            record.windows.len(),
+            record.payload.len() + TAG_BYTES,
+        ));
+        let admitted = pages.admit(&self.shared, Kind::Extend, bytes);
+        let taken = admitted.and_then(|()| {
+            let lacking = self.shared.promise(bytes);
+            lacking.or_else(|obstacle| open.lend(bytes, record.windows.len()).ok_or(obstacle))
+        });
+        if let Err(Obstacle::Moment(why) | Obstacle::Refused(why)) = taken {
+            let terms = pages.terms().on_failure;
+            if terms == OnFailure::Refuse {
+                pages.refuse();
+            }
+            return Err((why, terms));
+        }
+        let flags = Flags::default();
+        let seq = pages.write(&self.shared, Kind::Extend, flags, open.seq, record);
         let (mode, joins) = (pages.terms().mode, pages.join());
         drop(pages);
         self.shared.queue(self, joins, mode);
         Ok(Written::new(self, seq, mode))
+    }
+}
+
+impl OpenEntry {
+    /// Gives some of its room away, if enough is left for an end without words.
+    fn lend(&mut self, bytes: u64, windows: usize) -> Option<()> {
+        let left = self.room.checked_sub(bytes)?;
+        (left >= room_for(windows, 0)).then(|| self.room = left)
     }
 }

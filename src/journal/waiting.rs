@@ -169,6 +169,8 @@ pub struct Written {
     seq: u64,
     mode: Mode,
     patience: Option<Pin<Box<Sleep>>>,
+    /// Why it never will be there.
+    refused: Option<Refused>,
 }
 
 impl Written {
@@ -178,6 +180,15 @@ impl Written {
             seq,
             mode,
             patience: None,
+            refused: None,
+        }
+    }
+
+    /// Of a record that was not taken, so that whoever waits for it must not go on.
+    pub(super) fn refused(book: &Arc<Book>, why: Refused) -> Self {
+        Self {
+            refused: Some(why),
+            ..Self::new(book, 0, Mode::Batch)
         }
     }
 
@@ -191,6 +202,9 @@ impl Future for Written {
     type Output = Result<(), Refused>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(why) = self.refused {
+            return Poll::Ready(Err(why));
+        }
         match look(&self.book, self.seq, self.mode, context) {
             Look::Safe => Poll::Ready(Ok(())),
             Look::Failing(why) => Poll::Ready(Err(why)),

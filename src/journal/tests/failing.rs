@@ -55,6 +55,57 @@ async fn a_full_disk_refuses_what_has_not_left_and_keeps_room_for_what_has() {
 }
 
 #[tokio::test]
+async fn on_a_full_disk_what_has_left_tells_that_it_goes_on_until_it_may_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let full = Settings {
+        total_bytes: 1 << 20,
+        step_bytes: 64 << 10,
+        ..small()
+    };
+    let (journal, _) = open(directory.path(), full);
+    let acme = journal.book(&tenant("acme"), Terms::default()).unwrap();
+    let lax = journal.book(&tenant("lax"), GAP).unwrap();
+    let mut open_entry = acme.intent(amount(&day(10), b"")).await.unwrap();
+    let mut goes_on = lax.intent(amount(&day(10), b"")).await.unwrap();
+    let payload = [b'x'; 1_000];
+    let mut others = Vec::new();
+    while let Ok(intent) = acme.intent(amount(&day(1), &payload)).await {
+        others.push(intent);
+    }
+    // Room is there for some, and for its end.
+    let mut held = 10;
+    let why = loop {
+        let more = open_entry.extend(amount(&day(held + 1), b"")).unwrap();
+        match more.await {
+            Ok(()) => held += 1,
+            Err(why) => break why,
+        }
+        assert!(held < 100);
+    };
+    assert_eq!(why, Refused::Full);
+    assert!(held >= 15, "{held}");
+    assert_eq!(open_entry.held(), NanoUsd(held));
+    // Where the terms let it, it goes on all the same.
+    let refused = loop {
+        if let Err(why) = goes_on.extend(amount(&day(11), b"")) {
+            break why;
+        }
+    };
+    assert_eq!(refused, Refused::Full);
+    // Dropped, as by a crash: it is settled at the last that was told.
+    drop((open_entry, others, goes_on));
+    until("writing", || acme.health().queued == 0).await;
+    drop((acme, lax, journal));
+    let verdict = verify(directory.path(), None, "");
+    assert!(verdict.is_valid(), "{:?}", verdict.invalid);
+    let (_journal, recovery) = open(directory.path(), small());
+    let acme = found(&recovery, "acme");
+    let others = (acme.next_seq - 1 - 2 - (held - 10)) / 2;
+    assert_eq!(acme.whole.spent().0, held + others);
+    assert_eq!(found(&recovery, "lax").whole.spent(), NanoUsd(11));
+}
+
+#[tokio::test]
 async fn a_tenant_that_has_used_its_quota_is_refused_or_leaves_a_gap() {
     let directory = tempfile::tempdir().unwrap();
     {
