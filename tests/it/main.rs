@@ -43,6 +43,8 @@ mod isolation;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logs;

@@ -45,7 +45,7 @@ fn program() -> std::ffi::OsString {
     std::env::var_os("OUTRIGGER_UNDER_TEST").unwrap_or_else(|| built.into())
 }
 
-fn bare(mut command: Command, home: &Path) -> Command {
+pub(crate) fn bare(mut command: Command, home: &Path) -> Command {
     for name in [
         "OUTRIGGER_CONFIG",
         "STATE_DIRECTORY",
