@@ -16,7 +16,7 @@ use crate::trip::Recorder;
 use crate::units::{Clock, Wall};
 
 /// The journal in the state directory.
-const DIRECTORY: &str = "journal";
+pub(super) const DIRECTORY: &str = "journal";
 
 /// What the configuration says of it, which is read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn report(recovery: &Recovery) {
     }
 }
 
-fn said(alarm: &Alarm) -> String {
+pub(super) fn said(alarm: &Alarm) -> String {
     match alarm {
         Alarm::RolledBack { signed, found } => format!(
             "the files end at segment {} byte {}, and segment {} byte {} was signed: older files stand in their place, or they were cut",

@@ -527,6 +527,24 @@ pub(super) enum AuditVerb {
         #[arg(long, value_enum, default_value = "jsonl")]
         format: AuditFormat,
     },
+    /// Forget the key of everything a tenant's records say so far: amounts stay, and every chain with them; nothing else can be read again
+    Erase(AuditErase),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AuditErase {
+    /// Whose
+    #[arg(long, short, value_name = "TENANT")]
+    pub(super) tenant: TenantId,
+    /// It cannot be undone, and is meant
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The admin door of the sidecar that has the journal open: the path of its socket, or `http://127.0.0.1:8472` [default: `admin.sock` in the state directory]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(super) admin: Option<String>,
+    /// The file of the token to show over TCP
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    pub(super) token_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{self, AuditFormat, AuditShow, AuditVerb, Records};
+use http::Method;
+
+use super::args::{self, AuditErase, AuditFormat, AuditShow, AuditVerb, Records, Way};
 use super::costs::{missing, query, states};
+use super::ctl::ask;
 use super::verbs::{complain, say};
-use crate::app::Error;
+use crate::app::{self, Erased, Error};
 use crate::host::files::read_capped;
-use crate::units::Wall;
+use crate::host::hardening::own_uid;
+use crate::units::{TenantId, Wall};
 use crate::views::{self, Entry, Instances, Validity, event, prove};
 
 pub(super) fn audit(audit: args::Audit) -> Result<ExitCode, Error> {
@@ -21,6 +25,7 @@ pub(super) fn audit(audit: args::Audit) -> Result<ExitCode, Error> {
         AuditVerb::Tail(show) => self::show(&states, show, true),
         AuditVerb::Verify { checkpoint } => verify(&states, checkpoint.as_deref()),
         AuditVerb::Export { records, format } => export(&states, records, format),
+        AuditVerb::Erase(erase) => self::erase(&states, &erase),
     }
 }
 
@@ -107,6 +112,67 @@ fn verify(states: &[PathBuf], checkpoint: Option<&Path>) -> Result<ExitCode, Err
         }
     }
     Ok(ended(worst))
+}
+
+fn erase(states: &[PathBuf], erase: &AuditErase) -> Result<ExitCode, Error> {
+    let tenant = &erase.tenant;
+    if !erase.yes {
+        return Err(Error::Usage(format!(
+            "what the records of `{tenant}` say until now could never be read again; amounts stay, and every chain\nhint: `--yes` if that is meant"
+        )));
+    }
+    if erase.admin.is_none() {
+        Instances::open(states).map_err(missing)?;
+    }
+    let by = format!("uid:{}", own_uid());
+    let mut worst = ExitCode::SUCCESS;
+    for state in states {
+        let erased = match erase.admin {
+            Some(_) => Erased::InUse,
+            None => app::erase(state, tenant, &by)?,
+        };
+        match erased {
+            Erased::Done(alarms) => {
+                for alarm in alarms {
+                    complain(&format!("warning: {}: {alarm}", state.display()));
+                }
+                say(&forgotten(state, tenant));
+            }
+            Erased::NoSuchTenant => {
+                let text = format!("{}: nothing is known of `{tenant}`", state.display());
+                complain(&text);
+                worst = ExitCode::FAILURE;
+            }
+            Erased::InUse => {
+                let asked = ask_to_erase(state, erase)?;
+                if asked != ExitCode::SUCCESS {
+                    worst = asked;
+                }
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// Asks the sidecar that has the journal open.
+fn ask_to_erase(state: &Path, erase: &AuditErase) -> Result<ExitCode, Error> {
+    let way = Way {
+        state: Some(state.to_owned()),
+        admin: erase.admin.clone(),
+        token_file: erase.token_file.clone(),
+        json: false,
+    };
+    let target = format!("/audit/{}/erase?sure=true", erase.tenant);
+    ask(&way, (Method::POST, target), |_, _| {
+        say(&forgotten(state, &erase.tenant));
+    })
+}
+
+fn forgotten(state: &Path, tenant: &TenantId) -> String {
+    format!(
+        "{}: the records of `{tenant}` until now cannot be read any more; amounts stay. What was exported or copied with its keys is elsewhere",
+        state.display()
+    )
 }
 
 fn ended(validity: Validity) -> ExitCode {

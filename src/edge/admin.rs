@@ -323,6 +323,10 @@ async fn call(request: Request<Incoming>, caller: Caller, door: AdminDoor) -> Re
         (None, What::Archive(look)) => {
             archive::look(&door.ground, &door.archive, look, sees_all).await
         }
+        (None, What::Erase(tenant)) => {
+            let by = who.name.to_string();
+            archive::erase(&door.ground, &door.archive, tenant, by).await
+        }
         (None, What::Wrong(problem)) => problem.page(),
         (None, What::Tenants(listing)) => tenants::list(&door.ground, &listing),
         (None, What::Budgets(listing)) => budgets::list(&door.ground, &listing),

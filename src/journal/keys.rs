@@ -157,18 +157,25 @@ impl Keyring {
         self.table.sync_data()
     }
 
-    /// Overwrites what a slot hides, and waits until the disk has that.
-    pub(super) fn forget(&self, slot: &mut Slot) -> Result<(), JournalError> {
-        slot.known = None;
-        slot.forgotten = true;
-        let mut bytes = [0; SLOT_BYTES];
-        slot.write_clear(FORGOTTEN, &mut bytes);
-        sum(&mut bytes);
-        let place = slot.place * SLOT_LENGTH;
-        self.table
-            .write_all_at(&bytes, place)
-            .and_then(|()| self.table.sync_data())
-            .map_err(|source| crate::host::Error::new("forget a key in", TABLE, source).into())
+    /// Overwrites what all slots of a tenant hide but the one at that place, and waits until the disk has that.
+    pub(super) fn forget(&self, tenant: TenantNumber, but: u64) -> Result<(), JournalError> {
+        let failed = |source| crate::host::Error::new("forget a key in", TABLE, source);
+        let length = self.table.metadata().map_err(failed)?.len();
+        let mut table = vec![0; usize::try_from(length.min(TABLE_BYTES)).unwrap_or(0)];
+        self.table.read_exact_at(&mut table, 0).map_err(failed)?;
+        for slot in read_table(&table, None) {
+            if slot.number != tenant || slot.place == but || slot.forgotten {
+                continue;
+            }
+            let mut bytes = [0; SLOT_BYTES];
+            slot.write_clear(FORGOTTEN, &mut bytes);
+            sum(&mut bytes);
+            self.table
+                .write_all_at(&bytes, slot.place * SLOT_LENGTH)
+                .map_err(failed)?;
+        }
+        self.table.sync_data().map_err(failed)?;
+        Ok(())
     }
 
     /// An Ed25519 signature.

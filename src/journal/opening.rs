@@ -137,18 +137,19 @@ impl Journal {
     }
 
     /// Forgets the key of everything a tenant's records say so far; what is in the clear stays, and all chains with it. What
-    /// the tenant does from now on has another key. Blocks until the disk has forgotten.
+    /// the tenant does from now on has another key. The record of that says `why`. False if there is no such tenant. Blocks
+    /// until the disk has forgotten.
     ///
     /// # Errors
-    /// The disk would not; then the key may still be there.
-    pub fn erase(&self, tenant: &TenantId) -> Result<(), JournalError> {
+    /// The disk would not; then the key may still be there, and it can be tried again.
+    pub fn erase(&self, tenant: &TenantId, why: &[u8]) -> Result<bool, JournalError> {
         let shared = &self.shared;
         let known = {
             let books = shared.books.lock().unwrap_or_else(PoisonError::into_inner);
             books.get(tenant).map(Arc::clone)
         };
-        let Some(book) = known else { return Ok(()) };
-        let old = {
+        let Some(book) = known else { return Ok(false) };
+        let (number, place) = {
             let mut pages = book.pages();
             let mut keyring = shared.keyring();
             let from = pages.last().0 + 1;
@@ -156,14 +157,24 @@ impl Journal {
             let (slot, bytes) = keyring.admit(tenant, pages.number, from, wall)?;
             shared.introduce(slot.place, bytes);
             drop(keyring);
-            pages.set_slot(Some(slot))
+            let place = slot.place;
+            pages.set_slot(Some(slot));
+            (pages.number, place)
         };
         // The record says that payloads before it are gone on purpose.
-        let told = book.record(Kind::Erase, super::Flags::default(), Record::of(b""));
+        let told = book.record(Kind::Erase, super::Flags::default(), Record::of(why));
         drop(told);
         shared.wish(Wish::SYNC);
-        let Some(mut old) = old else { return Ok(()) };
-        shared.keyring().forget(&mut old)
+        let keyring = shared.keyring();
+        // What the writer has not written yet must not be written later, over what was forgotten.
+        let newcomers = shared.newcomers();
+        keyring
+            .introduce(&newcomers)
+            .and_then(|()| keyring.sync_table())
+            .map_err(|source| crate::host::Error::new("write", "keys", source))?;
+        shared.introduced(newcomers.len());
+        keyring.forget(number, place)?;
+        Ok(true)
     }
 
     /// How the journal is.

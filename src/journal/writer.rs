@@ -150,11 +150,13 @@ impl Writer {
 
     /// Puts new lines into the table of keys, before any record is written under them.
     fn introduce(&mut self) {
-        let newcomers = self.shared.newcomers();
-        if newcomers.is_empty() {
+        if self.shared.newcomers().is_empty() {
             return;
         }
-        match self.shared.keyring().introduce(&newcomers) {
+        // Under the keyring's lock: a key that is being forgotten must not come back from this list.
+        let keyring = self.shared.keyring();
+        let newcomers = self.shared.newcomers();
+        match keyring.introduce(&newcomers) {
             Ok(()) => {
                 self.table_moved = true;
                 self.shared.introduced(newcomers.len());

@@ -54,6 +54,8 @@ words! {
         Unfreeze "unfreeze",
         /// What was lost of the journal is known: go on.
         Acknowledge "acknowledge",
+        /// Forget the key of what a tenant's records say.
+        Erase "erase",
         /// None of these.
         Unknown "unknown",
     }

@@ -352,7 +352,14 @@ impl Costs {
     /// What people should know of the sums that no number says.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let Bill { lost, held, .. } = &self.total;
+        let Bill {
+            lost, held, sealed, ..
+        } = &self.total;
+        if *sealed > 0 {
+            notes.push(format!(
+                "{sealed} calls are sealed; whether their prices were known cannot be read"
+            ));
+        }
         if *lost > 0 {
             notes.push(format!(
                 "{lost} records could not be written; what they settled counts as unknown"

@@ -9,6 +9,7 @@ use crate::serve::Served;
 use crate::stage::{Caller, Upstream, field, hash_of, json, sum, until};
 
 const ALL: &str = "sees-all-0123456789abcdef";
+const OPERATES: &str = "operates-0123456789abcdef";
 const ACME: &str = "sees-acme-0123456789abcde";
 
 /// Two tenants, of which each has made one call.
@@ -22,6 +23,7 @@ async fn two() -> (Served, SocketAddr) {
          [tenants.acme]\nkeys = [\"{}\"]\nrevenue = \"0 USD/month\"\n\
          [tenants.globex]\nkeys = [\"{}\"]\n\
          [admin.tokens.all]\nrole = \"read\"\ntoken = \"{ALL}\"\n\
+         [admin.tokens.operates]\nrole = \"operate\"\ntoken = \"{OPERATES}\"\n\
          [admin.tokens.acme]\nrole = \"read\"\ntoken = \"{ACME}\"\ntenant = \"acme\"\n",
         upstream.at,
         hash_of("key-of-acme"),
@@ -62,10 +64,13 @@ async fn two() -> (Served, SocketAddr) {
 }
 
 async fn ask(at: SocketAddr, token: &str, target: &str) -> (String, String) {
+    call(at, token, &format!("GET {target}")).await
+}
+
+async fn call(at: SocketAddr, token: &str, line: &str) -> (String, String) {
     let mut caller = Caller::connect(at).await;
-    let request = format!(
-        "GET {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
-    );
+    let request =
+        format!("{line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
     caller.send(request.as_bytes()).await;
     caller.finish().await;
     let answer = String::from_utf8(caller.got()).expect("a text");
@@ -171,6 +176,48 @@ async fn who_goes_on_where_the_last_answer_ended_sees_every_record_once() {
     once.sort_by_key(|(number, seq)| format!("{number} {seq}"));
     once.dedup();
     assert_eq!(once.len(), seen.len());
+    let verdict = lines(&ask(at, ALL, "/audit/verify").await.1);
+    assert_eq!(verdict[0]["validity"], "valid", "{verdict:?}");
+}
+
+#[tokio::test]
+async fn an_erased_tenant_cannot_be_read_and_still_adds_up() {
+    let (served, at) = two().await;
+    for (token, target) in [
+        (ALL, "/audit/acme/erase?sure=true"),
+        (ACME, "/audit/acme/erase?sure=true"),
+        (OPERATES, "/audit/acme/erase"),
+        (OPERATES, "/audit/nobody-there/erase?sure=true"),
+    ] {
+        let (head, _) = call(at, token, &format!("POST {target}")).await;
+        assert!(head.starts_with("HTTP/1.1 40"), "{target}: {head}");
+    }
+    let before = lines(&ask(at, ALL, "/audit?tenant=acme").await.1);
+    assert!(before.iter().all(|line| line["entry"].is_object()));
+    // A second sidecar's worth of hands: the verb finds the journal in use, and asks.
+    let mut erase = crate::serve::outrigger(served.home.path());
+    erase.args([
+        "audit", "erase", "--state", "state", "--tenant", "acme", "--yes",
+    ]);
+    let erased = erase.output().await.expect("the program");
+    assert_eq!(erased.status.code(), Some(0), "{erased:?}");
+    let after = lines(&ask(at, ALL, "/audit?tenant=acme").await.1);
+    let told = after
+        .iter()
+        .find(|line| line["kind"] == "erase")
+        .expect("a record");
+    let by = told["entry"]["by"].as_str().expect("who");
+    assert!(by.starts_with("uid:"), "{told}");
+    let rest = after.iter().filter(|line| line["kind"] != "erase");
+    assert!(
+        rest.clone().all(|line| line["entry"].is_null()),
+        "{after:?}"
+    );
+    assert_eq!(rest.count(), before.len());
+    let costs = lines(&ask(at, ALL, "/costs").await.1);
+    assert_eq!(costs[0]["total_nano_usd"], 25_000_000, "{costs:?}");
+    let others = lines(&ask(at, ALL, "/audit?tenant=globex").await.1);
+    assert!(others.iter().all(|line| line["entry"].is_object()));
     let verdict = lines(&ask(at, ALL, "/audit/verify").await.1);
     assert_eq!(verdict[0]["validity"], "valid", "{verdict:?}");
 }

@@ -12,11 +12,11 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::Problem;
-use crate::edge::page::{LINES, Page, page};
+use crate::edge::page::{JSON, LINES, Page, page};
 use crate::host;
 use crate::journal::Mark;
 use crate::trip::Ground;
-use crate::units::{AdminOutcome, Clock};
+use crate::units::{AdminOutcome, Clock, TenantId};
 use crate::views::{self, By, Costs, Instances, Query, Revenues, Validity, ViewError};
 
 /// The journal's files, and the right to read them, which one caller has at a time.
@@ -83,6 +83,17 @@ const UNREADABLE: Problem = Problem(
     "the journal's files cannot be read",
 );
 
+const NO_SUCH: Problem = Problem(
+    StatusCode::NOT_FOUND,
+    AdminOutcome::Unknown,
+    "the journal has nothing of such a tenant",
+);
+const NOT_FORGOTTEN: Problem = Problem(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    AdminOutcome::Failed,
+    "the disk would not forget the key, which may still be there; try again",
+);
+
 /// An answer, before it is a page.
 struct Found {
     text: String,
@@ -132,6 +143,42 @@ pub(super) async fn look(
         Ok(Ok(found)) => shown(found),
         Ok(Err(problem)) => problem.page(),
         Err(_) => UNREADABLE.page(),
+    }
+}
+
+/// Forgets the key of what a tenant's records say so far; the record of that names who asked.
+pub(super) async fn erase(
+    ground: &Arc<Ground>,
+    archive: &Archive,
+    tenant: TenantId,
+    by: String,
+) -> (AdminOutcome, Response<Page>) {
+    if ground.journal.is_none() {
+        return NONE.page();
+    }
+    let Ok(turn) = Arc::clone(&archive.turn).try_acquire_owned() else {
+        return TAKEN.page();
+    };
+    let its = Arc::clone(ground);
+    let id = tenant.clone();
+    let erased = host::tasks::aside("admin-erase", move || {
+        let why = serde_json::json!({"message": "erased", "by": by}).to_string();
+        let journal = its.journal.as_ref();
+        let erased = journal.map(|recorder| recorder.journal().erase(&id, why.as_bytes()));
+        drop(turn);
+        erased
+    });
+    let Ok(erased) = erased else {
+        return TAKEN.page();
+    };
+    match erased.await {
+        Ok(Some(Ok(true))) => {
+            let document = serde_json::json!({"tenant": tenant.as_str(), "erased": true});
+            let page = page(StatusCode::OK, JSON, document.to_string());
+            (AdminOutcome::Done, page)
+        }
+        Ok(Some(Ok(false)) | None) => NO_SUCH.page(),
+        Ok(Some(Err(_))) | Err(_) => NOT_FORGOTTEN.page(),
     }
 }
 

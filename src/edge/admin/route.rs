@@ -30,6 +30,8 @@ pub(super) enum What {
     Budgets(Listing),
     /// Answered from the journal's files.
     Archive(Look),
+    /// Done to the journal.
+    Erase(TenantId),
     /// Answered by the control loop.
     Control(Ask),
     /// Not answered.
@@ -39,7 +41,7 @@ pub(super) enum What {
 const NO_SUCH: Problem = Problem(
     StatusCode::NOT_FOUND,
     AdminOutcome::Unknown,
-    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID, /costs, /audit, /audit/verify and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume and /budgets/ID/NAME/topup, /freeze and /unfreeze",
+    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID, /costs, /audit, /audit/verify and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume, /audit/ID/erase and /budgets/ID/NAME/topup, /freeze and /unfreeze",
 );
 const WRONG_METHOD: Problem = Problem(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -80,6 +82,7 @@ pub(super) fn read<B>(request: &Request<B>) -> Asked {
         ["audit", "verify"] if query.is_empty() => {
             (AdminVerb::Verify, "", Ok(What::Archive(Look::Verify)))
         }
+        ["audit", id, "erase"] => (AdminVerb::Erase, id, erase(id, query)),
         ["budgets"] => (AdminVerb::Budgets, query, budgets(None, query)),
         ["budgets", id] => (AdminVerb::Budgets, id, budgets(Some(id), query)),
         ["budgets", id, budget, "topup"] => (AdminVerb::TopUp, about, top_up(id, budget, query)),
@@ -127,7 +130,8 @@ const fn role_of(verb: AdminVerb) -> Role {
         | AdminVerb::TopUp
         | AdminVerb::Freeze
         | AdminVerb::Unfreeze
-        | AdminVerb::Acknowledge => Role::Operate,
+        | AdminVerb::Acknowledge
+        | AdminVerb::Erase => Role::Operate,
     }
 }
 
@@ -245,6 +249,15 @@ fn audit(query: &str) -> Result<What, Problem> {
     }))
 }
 
+/// It cannot be undone, so it is said twice: `sure=true`.
+fn erase(id: &str, query: &str) -> Result<What, Problem> {
+    let tenant = tenant(id)?;
+    if query == "sure=true" {
+        return Ok(What::Erase(tenant));
+    }
+    Err(WRONG_QUERY)
+}
+
 fn records(query: &mut Query, name: &str, value: &str) -> Result<(), Problem> {
     let time = || moment(value).map_err(|_| WRONG_QUERY);
     match name {
@@ -336,6 +349,7 @@ mod tests {
             "/budgets/acme/daily/topup?amount=5",
             "/budgets/acme/daily/freeze",
             "/budgets/acme/daily/unfreeze",
+            "/audit/acme/erase?sure=true",
         ] {
             for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
                 let what = asked(method, target).what;
@@ -349,7 +363,10 @@ mod tests {
             }
             for method in ["POST", "PUT"] {
                 let asked = asked(method, target);
-                assert!(matches!(asked.what, What::Control(_)), "{method} {target}");
+                assert!(
+                    matches!(asked.what, What::Control(_) | What::Erase(_)),
+                    "{method} {target}"
+                );
                 assert_eq!(asked.role, Role::Operate, "{target}");
             }
         }
@@ -405,6 +422,9 @@ mod tests {
             "/budgets/acme/daily/topup",
             "/budgets/acme/daily/topup?amount=-5",
             "/budgets/acme/daily/topup?amount=5&to=7",
+            "/audit/acme/erase",
+            "/audit/acme/erase?sure=false",
+            "/audit/_nobody/erase?sure=true",
             "/budgets/acme/daily/freeze?for=1h",
             "/budgets/acme/daily/freeze/now",
         ] {

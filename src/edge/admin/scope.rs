@@ -34,7 +34,7 @@ pub(super) fn narrow(what: What, scope: Option<&TenantId>) -> What {
             Ok(()) => What::Archive(look),
             Err(problem) => What::Wrong(problem),
         },
-        What::Control(_) => What::Wrong(ALL_TENANTS),
+        What::Control(_) | What::Erase(_) => What::Wrong(ALL_TENANTS),
         What::Wrong(problem) => What::Wrong(problem),
     }
 }

@@ -118,7 +118,7 @@ async fn an_erased_tenants_sums_stay_and_its_name_and_payloads_are_gone() {
             let intent = book.intent(amount(&day(10), b"secret")).await.unwrap();
             intent.end(amount(&day(7), b""));
         }
-        journal.erase(&tenant("acme")).unwrap();
+        assert!(journal.erase(&tenant("acme"), b"").unwrap());
         let acme = journal.book(&tenant("acme"), Terms::default()).unwrap();
         let intent = acme.intent(amount(&day(1), b"later")).await.unwrap();
         intent.end(amount(&day(1), b""));
@@ -127,6 +127,56 @@ async fn an_erased_tenants_sums_stay_and_its_name_and_payloads_are_gone() {
     assert!(recovery.alarms.is_empty(), "{:?}", recovery.alarms);
     assert_eq!(found(&recovery, "acme").whole.spent(), NanoUsd(8));
     assert_eq!(found(&recovery, "zeta").whole.spent(), NanoUsd(7));
+}
+
+/// An erasure that a crash broke off left two keys; the next one forgets both.
+#[tokio::test]
+async fn an_erasure_forgets_every_key_there_ever_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = directory.path().join("keys");
+    let before = {
+        let (journal, _) = open(directory.path(), small());
+        let acme = journal.book(&tenant("acme"), Terms::default()).unwrap();
+        acme.intent(amount(&day(1), b"secret"))
+            .await
+            .unwrap()
+            .void();
+        drop(journal);
+        std::fs::read(&table).unwrap()
+    };
+    {
+        let (journal, _) = open(directory.path(), small());
+        assert!(journal.erase(&tenant("acme"), b"{}").unwrap());
+        assert!(!journal.erase(&tenant("nobody-there"), b"{}").unwrap());
+    }
+    let mut broken_off = std::fs::read(&table).unwrap();
+    broken_off[..before.len()].copy_from_slice(&before);
+    std::fs::write(&table, &broken_off).unwrap();
+    let opened = || {
+        let mut opened = Vec::new();
+        let mut visit = |line: &crate::journal::Line<'_>| {
+            let head = line.frame.head;
+            if line.tenant.is_some() && head.kind == Kind::Intent {
+                opened.push(line.payload.is_some());
+            }
+            std::ops::ControlFlow::Continue(())
+        };
+        let reader = crate::journal::Reader::open(directory.path());
+        reader.read(&crate::journal::Wanted::default(), &mut visit);
+        opened
+    };
+    assert_eq!(opened(), [true], "the crash left the key");
+    let (journal, _) = open(directory.path(), small());
+    assert!(journal.erase(&tenant("acme"), b"{}").unwrap());
+    assert_eq!(opened(), [false]);
+    // One that was never written is not written later.
+    let zeta = journal.book(&tenant("zeta"), Terms::default()).unwrap();
+    assert!(journal.erase(&tenant("zeta"), b"").unwrap());
+    zeta.intent(amount(&day(1), b"")).await.unwrap().void();
+    drop(journal);
+    let left = std::fs::read(&table).unwrap();
+    let live = left.chunks(256).filter(|slot| slot[4] == 1).count();
+    assert_eq!(live, 2, "the new key of each");
 }
 
 #[tokio::test]

@@ -385,7 +385,7 @@ async fn an_erased_tenant_is_unreadable_and_everybodys_chain_is_valid() {
     let victim = Victim::new().await;
     {
         let (journal, _) = open(victim.path(), small());
-        journal.erase(&tenant("acme")).unwrap();
+        assert!(journal.erase(&tenant("acme"), b"").unwrap());
     }
     let verdict = verify(victim.path(), None, &victim.elsewhere);
     assert!(verdict.is_valid(), "{:?}", verdict.invalid);

@@ -24,6 +24,8 @@ pub struct Bill {
     pub estimated_calls: u64,
     /// Records that could not be written.
     pub lost: u64,
+    /// Calls of which nothing but the amount can be read.
+    pub sealed: u64,
     /// Tokens that were read, those of caches included.
     pub input: u64,
     /// Tokens that were written, those of reasoning included.
@@ -99,6 +101,7 @@ impl Bill {
             cache_read: count("cache_read_tokens"),
             cache_write: count("cache_write_tokens"),
             reasoning: count("reasoning_tokens"),
+            sealed: u64::from(entry.facts.is_none()),
             lines: entry.lines().collect(),
             ..Self::default()
         };
@@ -137,6 +140,7 @@ impl Bill {
             (&mut self.unpriced_calls, other.unpriced_calls),
             (&mut self.estimated_calls, other.estimated_calls),
             (&mut self.lost, other.lost),
+            (&mut self.sealed, other.sealed),
             (&mut self.input, other.input),
             (&mut self.output, other.output),
             (&mut self.cache_read, other.cache_read),
