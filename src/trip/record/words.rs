@@ -41,6 +41,9 @@ impl Run {
         line.word(name!("endpoint"), self.endpoint.as_str());
         if let Some(upstream) = &self.upstream {
             line.text(name!("upstream"), upstream.name.as_str());
+            if let Some(region) = &upstream.region {
+                line.text(name!("region"), region);
+            }
         }
         self.question_facts(line);
     }
