@@ -32,6 +32,8 @@ pub struct Wanted {
     pub from: Mark,
     /// Leaves out segments that end before this time.
     pub since: Wall,
+    /// The last segment to read, if not all that there are.
+    pub last: Option<u64>,
 }
 
 /// One record.
@@ -65,6 +67,11 @@ impl Reader {
         self.names.iter().map(|(number, name)| (*number, name))
     }
 
+    /// The numbers of the segments that are kept, in order.
+    pub fn segments(&self) -> Vec<u64> {
+        self.places.numbers(SEGMENT)
+    }
+
     /// Goes through the records in the order of the files, until it is told to stop or nothing more is written. Answers
     /// where to go on from.
     pub fn read(
@@ -80,7 +87,7 @@ impl Reader {
             .collect();
         let mut at = wanted.from;
         for number in self.places.numbers(SEGMENT) {
-            if number < wanted.from.segment {
+            if number < wanted.from.segment || wanted.last.is_some_and(|last| number > last) {
                 continue;
             }
             let path = self.places.segment(number);

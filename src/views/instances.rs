@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::error::ViewError;
-use crate::journal::{Kind, Mark, Reader, Wanted};
+use crate::journal::{Kind, Line, Mark, Reader, Wanted};
 use crate::units::{TenantId, Wall};
 
 /// What is asked for.
@@ -20,6 +20,14 @@ pub struct Query {
     pub since: Wall,
     /// Before this time.
     pub until: Wall,
+}
+
+impl Query {
+    /// Checkpoints say nothing that a view shows. The tenant is the reader's to find.
+    fn means(&self, line: &Line<'_>) -> bool {
+        let head = &line.frame.head;
+        head.kind != Kind::Checkpoint && head.wall >= self.since && head.wall < self.until
+    }
 }
 
 impl Default for Query {
@@ -104,13 +112,12 @@ impl Instances {
                 tenant: query.tenant.clone(),
                 from: instance.read_to,
                 since: query.since,
+                last: None,
             };
             // Opened anew each time: names may have come.
             let reader = Reader::open(&instance.directory);
             instance.read_to = reader.read(&wanted, &mut |line| {
-                let at = line.frame.head.wall;
-                if line.frame.head.kind == Kind::Checkpoint || at < query.since || at >= query.until
-                {
+                if !query.means(line) {
                     return ControlFlow::Continue(());
                 }
                 seen += 1;
@@ -129,28 +136,55 @@ impl Instances {
         }
     }
 
-    /// The latest records of all instances, in the order of their times.
+    /// The latest records of all instances, in the order of their times. What is older is not read.
     pub fn newest(&mut self, query: &Query, most: usize) -> Vec<Entry> {
         let mut kept: Vec<Entry> = Vec::new();
-        let mut latest: VecDeque<Entry> = VecDeque::new();
-        let mut last_journal = None;
-        self.each(query, &mut |entry| {
-            if last_journal.replace(entry.journal) != Some(entry.journal) {
-                kept.extend(latest.drain(..));
+        for instance in &mut self.all {
+            let reader = Reader::open(&instance.directory);
+            let mut latest: VecDeque<Entry> = VecDeque::new();
+            for (turn, segment) in reader.segments().into_iter().rev().enumerate() {
+                if turn > 0 && latest.len() >= most {
+                    break;
+                }
+                if self.is_over.as_ref().is_some_and(|is_over| is_over()) {
+                    self.gave_up = true;
+                    break;
+                }
+                let (found, read_to) = tail_of(&reader, query, segment, most - latest.len());
+                for entry in found.into_iter().rev() {
+                    latest.push_front(entry);
+                }
+                if turn == 0 {
+                    instance.read_to = read_to;
+                }
             }
-            if latest.len() >= most {
-                latest.pop_front();
-            }
-            if most > 0 {
-                latest.push_back(entry.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        kept.extend(latest);
+            kept.extend(latest);
+        }
         // A stable sort: what an instance wrote in one millisecond stays in its order.
         kept.sort_by_key(|entry| entry.wall);
         kept.split_off(kept.len().saturating_sub(most))
     }
+}
+
+/// The latest records of one segment, and where to go on behind them.
+fn tail_of(reader: &Reader, query: &Query, segment: u64, most: usize) -> (VecDeque<Entry>, Mark) {
+    let mut latest: VecDeque<Entry> = VecDeque::new();
+    let wanted = Wanted {
+        tenant: query.tenant.clone(),
+        from: Mark { segment, offset: 0 },
+        since: query.since,
+        last: Some(segment),
+    };
+    let read_to = reader.read(&wanted, &mut |line| {
+        if query.means(line) {
+            if latest.len() >= most {
+                latest.pop_front();
+            }
+            latest.push_back(Entry::of(line));
+        }
+        ControlFlow::Continue(())
+    });
+    (latest, read_to)
 }
 
 /// The journal of a state directory.
