@@ -119,7 +119,9 @@ impl Report {
 
     fn rows_of_rounds(&self, text: &mut String) {
         for metric in METRICS {
-            let ratio = self.ratios(metric, Kind::Outrigger, Kind::Bare).map(in_words);
+            let ratio = self
+                .ratios(metric, Kind::Outrigger, Kind::Bare)
+                .map(in_words);
             let cell = |kind| median(&self.values(metric, kind));
             self.row(text, metric.name, cell, ratio.unwrap_or_default());
         }
