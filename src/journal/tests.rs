@@ -2,7 +2,6 @@
 
 mod failing;
 mod life;
-mod speed;
 mod tampering;
 
 use std::path::Path;

@@ -4,6 +4,7 @@
 mod book;
 mod past;
 mod purse;
+mod purses;
 
 use std::sync::Arc;
 

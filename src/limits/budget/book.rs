@@ -1,14 +1,12 @@
 //! All budgets of one tenant, behind the lock of its account. Must never let part of a claim be taken: the ledger asks
 //! all of them, and every rate, before any of them takes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::past::Past;
 use super::purse::Purse;
-use super::{
-    Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, OTHERS, PARTS, Scope, Settled, Who,
-};
+use super::purses::Purses;
+use super::{Broke, BudgetSpec, BudgetState, Claim, Crossing, Held, Scope, Settled, Who};
 use crate::units::{NanoUsd, Wall, WindowId};
 
 #[derive(Debug, Default)]
@@ -26,7 +24,7 @@ struct Budget {
     current: bool,
     frozen: bool,
     /// By agent, session or user; by nothing for the tenant's.
-    purses: HashMap<Box<str>, Purse>,
+    purses: Purses,
 }
 
 /// What one request holds of one budget.
@@ -63,7 +61,7 @@ impl Budgets {
         self.all.retain(|known| {
             let goes = surplus > 0
                 && !known.current
-                && known.purses.values().all(|p| p.held == NanoUsd::ZERO);
+                && known.purses.all().all(|p| p.held == NanoUsd::ZERO);
             surplus -= usize::from(goes);
             !goes
         });
@@ -78,16 +76,14 @@ impl Budgets {
     pub(in crate::limits) fn lacks(&mut self, claim: &Claim<'_>) -> Option<Broke> {
         let least = claim.amount.max(NanoUsd(1));
         let standing = self.each(claim.at, claim.who, |terms, purse| {
-            let broke = terms.stands(purse);
-            (broke.left() < least).then_some(broke)
+            (terms.left(purse) < least).then(|| terms.stands(purse))
         });
         standing.flatten().min_by_key(Broke::left)
     }
 
     /// The least that is left of any; `None` where there is no budget.
     pub(in crate::limits) fn left(&mut self, at: Wall, who: Who<'_>) -> Option<NanoUsd> {
-        self.each(at, who, |terms, purse| terms.stands(purse).left())
-            .min()
+        self.each(at, who, |terms, purse| terms.left(purse)).min()
     }
 
     /// Takes the claim of every budget. Only after `lacks` said `None`.
@@ -120,11 +116,10 @@ impl Budgets {
             .filter(|&i| is_latest(shares, i))
             .collect();
         for &index in &latest {
-            if let Some((terms, purse)) = self.purse_of(&shares[index], at) {
-                let broke = terms.stands(purse);
-                if broke.left() < more {
-                    return Err(broke);
-                }
+            if let Some((terms, purse)) = self.purse_of(&shares[index], at)
+                && terms.left(purse) < more
+            {
+                return Err(terms.stands(purse));
             }
         }
         for index in latest {
@@ -246,7 +241,7 @@ impl Budgets {
             }
             let (spec, frozen) = (&budget.spec, budget.frozen);
             let lost = self.past.forbids(spec);
-            states.extend(budget.purses.values_mut().map(|purse| {
+            states.extend(budget.purses.all_mut().map(|purse| {
                 purse.roll(spec, at);
                 BudgetState {
                     budget: Arc::clone(&spec.name),
@@ -285,7 +280,7 @@ impl Budgets {
     fn purse_of(&mut self, share: &Share, at: Wall) -> Option<(Terms<'_>, &mut Purse)> {
         let mut all = self.all.iter_mut();
         let budget = all.find(|known| known.is(&share.budget, share.scope))?;
-        let purse = budget.purses.get_mut(&share.of)?;
+        let purse = budget.purses.get(&share.of)?;
         purse.roll(&budget.spec, at);
         let terms = Terms {
             spec: &budget.spec,
@@ -335,7 +330,7 @@ impl Budget {
             spec: spec.clone(),
             current: true,
             frozen,
-            purses: HashMap::new(),
+            purses: Purses::default(),
         }
     }
 
@@ -345,17 +340,12 @@ impl Budget {
 
     /// The purse of a part, opened if it is new; past the bound, that of all others.
     fn purse(&mut self, part: &str, at: Wall, past: &mut Past) -> (Terms<'_>, &mut Purse) {
-        let part = if self.purses.contains_key(part) || self.has_room(at) {
-            part
-        } else {
-            OTHERS
-        };
         let terms = Terms {
             spec: &self.spec,
             frozen: self.frozen,
             lost: past.forbids(&self.spec),
         };
-        let purse = self.purses.entry(part.into()).or_insert_with(|| {
+        let purse = self.purses.get_or((part, &self.spec, at), |part| {
             let begins = at.max(past.latest(&self.spec, part));
             let mut purse = Purse::new(&self.spec, part, begins);
             past.recall(&self.spec, &mut purse);
@@ -363,17 +353,6 @@ impl Budget {
         });
         purse.roll(&self.spec, at);
         (terms, purse)
-    }
-
-    fn has_room(&mut self, at: Wall) -> bool {
-        if self.purses.len() >= PARTS {
-            let spec = &self.spec;
-            self.purses.retain(|_, purse| {
-                purse.roll(spec, at);
-                !purse.is_blank()
-            });
-        }
-        self.purses.len() < PARTS
     }
 }
 
@@ -385,6 +364,14 @@ struct Terms<'a> {
 }
 
 impl Terms<'_> {
+    fn left(&self, purse: &Purse) -> NanoUsd {
+        if self.frozen || self.lost {
+            return NanoUsd::ZERO;
+        }
+        let limit = purse.limit(self.spec);
+        limit.minus(purse.spent()).minus(purse.held)
+    }
+
     fn stands(&self, purse: &Purse) -> Broke {
         Broke {
             budget: Arc::clone(&self.spec.name),
