@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body::Body as _;
 
 use super::super::alarm::FirstByte;
@@ -64,7 +64,10 @@ pub(in crate::upstream) async fn ask(
         }
     });
     let error = match answered.await {
-        Ok(response) => return Ok(response.map(|body| Running::new(body, upload, &session.state))),
+        Ok(response) => {
+            let left = declared(response.headers());
+            return Ok(response.map(|body| Running::new(body, left, upload, &session.state)));
+        }
         Err(Lost::Fault(fault)) => return Err(Failed::Fault(fault)),
         Err(Lost::Error(error)) => error,
     };
@@ -227,18 +230,32 @@ impl Upload {
     }
 }
 
+/// How long an answer says it is.
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// The body of an answer. Dropped before its end, it resets its stream and no other.
 pub(in crate::upstream) struct Running {
     stream: RecvStream,
+    /// Bytes still to come, where that was declared; no more than these do, the library sees to that.
+    left: Option<u64>,
     /// What is still to be sent of the request.
     upload: Option<Upload>,
     state: Arc<State>,
 }
 
 impl Running {
-    fn new(stream: RecvStream, upload: Option<Upload>, state: &Arc<State>) -> Self {
+    fn new(
+        stream: RecvStream,
+        left: Option<u64>,
+        upload: Option<Upload>,
+        state: &Arc<State>,
+    ) -> Self {
         Self {
             stream,
+            left,
             upload,
             state: Arc::clone(state),
         }
@@ -259,6 +276,8 @@ impl Running {
                 Some(Ok(piece)) => {
                     // Fails only if more is released than came.
                     let _ = self.stream.flow_control().release_capacity(piece.len());
+                    let came = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                    self.left = self.left.map(|left| left.saturating_sub(came));
                     return Poll::Ready(Some(Ok(piece)));
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(self.lost(&error)))),
@@ -280,7 +299,9 @@ impl Running {
         }
     }
 
+    /// Whether all has come. Some servers say so in a frame of its own, and whoever passes a declared length on asks for no
+    /// more than that.
     pub(in crate::upstream) fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.left == Some(0) || self.stream.is_end_stream()
     }
 }

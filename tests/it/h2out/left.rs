@@ -89,3 +89,37 @@ async fn what_is_not_over_in_time_is_reset_and_its_connection_stays() {
     peer.json(stream, WHOLE).await;
     is_whole(&mut staying).await;
 }
+
+/// The HTTP library drops an answer when its declared length has left. The upstream may say later that it is over.
+#[tokio::test]
+async fn an_answer_whose_length_has_come_is_whole_whatever_follows() {
+    for policy in ["cancel", "drain"] {
+        let upstream = Upstream::bind().await;
+        let says = format!("[policies.standard]\nhang_up = \"{policy}\"\n");
+        let text = config(upstream.at, "").replace("[policies.standard]\n", &says);
+        let mut stage = Stage::with(upstream, Source::Text("test", text));
+        let mut caller = ask_plain(&stage).await;
+        let mut peer = Frames::accept(&stage.upstream).await;
+        let stream = peer.asked().await;
+        let length = WHOLE.len().to_string();
+        let fields = [
+            (":status", "200"),
+            ("content-type", "application/json"),
+            ("content-length", &length),
+        ];
+        peer.head(stream, 0, &fields).await;
+        peer.data(stream, 0, WHOLE).await;
+        is_whole(&mut caller).await;
+        let line = stage.record().await;
+        assert_members(&line, &[("ending", "complete"), ("usage", "reported")]);
+        // Nobody waits for more of that stream; both connections serve on.
+        assert_eq!(peer.sees(RST_STREAM).await.stream, stream);
+        peer.data(stream, END_STREAM, "").await;
+        caller.send(&request_of("key-acme", PATH, PLAIN)).await;
+        let stream = peer.asked().await;
+        peer.json(stream, WHOLE).await;
+        is_whole(&mut caller).await;
+        let line = stage.record().await;
+        assert_members(&line, &[("ending", "complete"), ("usage", "reported")]);
+    }
+}
