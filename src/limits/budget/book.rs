@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::super::calendar::Period;
 use super::past::Past;
 use super::purse::Purse;
 use super::purses::Purses;
@@ -150,7 +151,7 @@ impl Budgets {
     /// What was held comes back, and nothing was spent.
     pub(in crate::limits) fn release(&mut self, shares: &[Share]) {
         for share in shares {
-            if let Some((_, purse)) = self.counting(share) {
+            if let Some((_, purse)) = self.holding(share) {
                 purse.held = purse.held.minus(share.held.amount);
             }
         }
@@ -166,10 +167,13 @@ impl Budgets {
                 window: share.held.window,
                 amount: cost,
             });
-            let Some((terms, purse)) = self.counting(share) else {
+            let Some((terms, purse)) = self.holding(share) else {
                 continue;
             };
             purse.held = purse.held.minus(share.held.amount);
+            if !purse.counts(terms.spec.period, share.held.window.start) {
+                continue;
+            }
             purse.spend(share.held.window.start, cost);
             if let Some(percent) = purse.crossed(terms.spec) {
                 settled.crossings.push(Crossing {
@@ -290,10 +294,14 @@ impl Budgets {
         Some((terms, purse))
     }
 
-    /// The same as it was last, if the window of the share has not ended.
-    fn counting(&mut self, share: &Share) -> Option<(Terms<'_>, &mut Purse)> {
+    /// The same as it was last, if what the share took is still held of it: where a window has ended, that went with it; but
+    /// a rolling one has no end.
+    fn holding(&mut self, share: &Share) -> Option<(Terms<'_>, &mut Purse)> {
         let found = self.purse_of(share, Wall(0));
-        found.filter(|(terms, purse)| purse.counts(terms.spec.period, share.held.window.start))
+        found.filter(|(terms, purse)| {
+            let period = terms.spec.period;
+            matches!(period, Period::Rolling(_)) || purse.counts(period, share.held.window.start)
+        })
     }
 }
 

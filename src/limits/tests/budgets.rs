@@ -208,6 +208,19 @@ fn a_rolling_budget_gives_back_bit_by_bit() {
 }
 
 #[test]
+fn what_a_call_held_of_a_rolling_budget_comes_back_however_long_it_took() {
+    let hour = Period::Rolling(Duration::from_hours(1));
+    let account = account(&with(vec![budget("rolling", cents(100), hour)]));
+    let mut long = account.reserve(START, claim(cents(60), NOON)).unwrap();
+    let dropped = account.reserve(START, claim(cents(40), NOON)).unwrap();
+    let later = Wall(NOON.0 + 3 * HOUR);
+    assert_eq!(stands(&account, later), (NanoUsd::ZERO, cents(100)));
+    long.settle(START, 1, 1, cents(50));
+    drop(dropped);
+    assert_eq!(stands(&account, later), (NanoUsd::ZERO, NanoUsd::ZERO));
+}
+
+#[test]
 fn a_stream_holds_more_as_it_goes_or_is_told_that_it_cannot() {
     let account = account(&with(vec![
         budget("daily", cents(100), Period::Day),
