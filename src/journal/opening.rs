@@ -228,6 +228,13 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
+        // Each book holds what all share, its files among it: in a circle, they would never be closed.
+        let shared = &self.shared;
+        let books =
+            std::mem::take(&mut *shared.books.lock().unwrap_or_else(PoisonError::into_inner));
+        shared.pen().let_go();
+        while shared.next().is_some() {}
+        drop(books);
     }
 }
 

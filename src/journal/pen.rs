@@ -153,6 +153,13 @@ impl Pen {
         self.wakers.drain(..).for_each(Waker::wake);
     }
 
+    /// Forgets all books: nothing is written any more.
+    pub(super) fn let_go(&mut self) {
+        self.strict.clear();
+        self.moved.clear();
+        self.shares.clear();
+    }
+
     fn failed(&mut self, shared: &Shared, error: &std::io::Error) {
         for (book, _) in self.shares.drain(..) {
             shared.stand_again(book);
