@@ -65,6 +65,8 @@ mod reload;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod soak;
