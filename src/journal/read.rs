@@ -62,6 +62,12 @@ impl Reader {
         }
     }
 
+    /// Which journal it is, as its public key says; `None` without one.
+    pub fn journal(&self) -> Option<JournalId> {
+        let public = self.keys.public.as_ref();
+        public.map(|public| JournalId::of(public))
+    }
+
     /// The tenants that have a name.
     pub fn tenants(&self) -> impl Iterator<Item = (TenantNumber, &TenantId)> {
         self.names.iter().map(|(number, name)| (*number, name))

@@ -11,6 +11,8 @@ pub enum ViewError {
     None(PathBuf),
     /// The system does not let us.
     Unreadable(PathBuf, io::Error),
+    /// Two are the same journal.
+    Twice(PathBuf, PathBuf),
 }
 
 impl fmt::Display for ViewError {
@@ -20,6 +22,12 @@ impl fmt::Display for ViewError {
                 f,
                 "there is no journal at `{}`\nhint: `--state` names the directory of a sidecar's state",
                 path.display()
+            ),
+            Self::Twice(one, other) => write!(
+                f,
+                "`{}` and `{}` are the same journal\nhint: name each sidecar's state once, or what it cost is counted twice",
+                one.display(),
+                other.display()
             ),
             Self::Unreadable(path, why) => write!(
                 f,
@@ -33,7 +41,7 @@ impl fmt::Display for ViewError {
 impl std::error::Error for ViewError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::None(_) => None,
+            Self::None(_) | Self::Twice(..) => None,
             Self::Unreadable(_, why) => Some(why),
         }
     }

@@ -1,7 +1,7 @@
 //! The journals of the instances that are asked together. Must never believe that they know the same tenants by the same
 //! numbers: only names join them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Instances {
     /// Those of these state directories.
     ///
     /// # Errors
-    /// One has no journal, or it cannot be read.
+    /// One has no journal, it cannot be read, or two have the same.
     pub fn open(states: &[PathBuf]) -> Result<Self, ViewError> {
         let open = |state: &PathBuf| {
             Ok(Instance {
@@ -68,9 +68,19 @@ impl Instances {
                 read_to: Mark::default(),
             })
         };
-        let all: Result<_, _> = states.iter().map(open).collect();
+        let all: Vec<Instance> = states.iter().map(open).collect::<Result<_, _>>()?;
+        // A copy says nothing new, and would be added up once more.
+        let mut known = BTreeMap::new();
+        for instance in &all {
+            let Some(journal) = Reader::open(&instance.directory).journal() else {
+                continue;
+            };
+            if let Some(other) = known.insert(journal.0, instance.directory.clone()) {
+                return Err(ViewError::Twice(other, instance.directory.clone()));
+            }
+        }
         Ok(Self {
-            all: all?,
+            all,
             is_over: None,
             gave_up: false,
         })

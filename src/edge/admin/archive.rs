@@ -306,6 +306,6 @@ impl Work {
 fn problem(why: ViewError) -> Problem {
     match why {
         ViewError::None(_) => NONE,
-        ViewError::Unreadable(..) => UNREADABLE,
+        ViewError::Unreadable(..) | ViewError::Twice(..) => UNREADABLE,
     }
 }
