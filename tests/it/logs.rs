@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::serve::{Served, outrigger};
-use crate::stage::within;
+use crate::stage::{until, within};
 
 /// The look of the lines that a session with these words and that variable writes under a configuration that says so.
 async fn look(words: &[&str], variable: &str, written: &str) -> Result<&'static str, String> {
@@ -88,6 +88,12 @@ async fn a_configuration_that_is_overruled_waits_for_no_restart() {
         let text = format!("{config}[log]\nformat = \"text\"\n");
         std::fs::write(&file, text).expect("a file");
         assert!(served.ctl("reload").await.status.success());
+        // The call is told last.
+        until("the reload to be told", || {
+            let lines = served.lines();
+            lines.iter().any(|line| line["verb"] == "reload")
+        })
+        .await;
         let waits = |line: &serde_json::Value| line.to_string().contains("log.format");
         let told = served.lines().iter().any(waits);
         assert_eq!(told, is_told, "{:?}", served.lines());

@@ -151,8 +151,8 @@ async fn without_a_watch_the_poll_finds_it() {
     served
         .shows(&[&generation(2), "outrigger_config_watching 0"])
         .await;
-    // And a reload can bring the watch.
-    put(&served.home.path().join("outrigger.toml"), text(3));
+    // And a reload can bring the watch. Whole at once: a look may come between any two writes.
+    move_over(&served.home.path().join("outrigger.toml"), &text(3));
     quietly(&served, 3).await;
 }
 
