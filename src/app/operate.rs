@@ -31,6 +31,7 @@ pub(super) fn answer(sidecar: &mut Sidecar, ask: &Ask, by: &str, to: oneshot::Se
         | Ask::Resume(_)
         | Ask::TopUp { .. }
         | Ask::Freeze { .. }
+        | Ask::Correct { .. }
         | Ask::Acknowledge => while_draining(sidecar, ask, by),
     };
     answer.send(to);
@@ -56,6 +57,21 @@ pub(super) fn while_draining(sidecar: &Sidecar, ask: &Ask, by: &str) -> Answer {
             budget,
             frozen,
         } => orders::freeze(sidecar, tenant, budget, *frozen, by),
+        Ask::Correct {
+            tenant,
+            about,
+            amount,
+            gives,
+            why,
+        } => {
+            let correction = orders::Correction {
+                about: *about,
+                amount: *amount,
+                gives: *gives,
+                why,
+            };
+            orders::correct(sidecar, tenant, &correction, by)
+        }
         Ask::Acknowledge => acknowledge(sidecar).into(),
         Ask::Reload => {
             failed(&json!({"result": "rejected", "problems": "the sidecar is draining"})).into()

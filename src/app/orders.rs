@@ -146,6 +146,66 @@ pub(super) fn freeze(
     ordered_of(sidecar, id, said, ordered)
 }
 
+/// What a call cost more or less than was settled.
+pub(super) struct Correction<'a> {
+    /// The number of its intent.
+    pub(super) about: u64,
+    pub(super) amount: NanoUsd,
+    pub(super) gives: bool,
+    pub(super) why: &'a str,
+}
+
+/// Changes what a call cost by a record of its own: what was written stays as it is. Costs count it from the day it is made;
+/// budgets are left alone, since most of their windows are over by then.
+pub(super) fn correct(
+    sidecar: &Sidecar,
+    id: &TenantId,
+    correction: &Correction<'_>,
+    by: &str,
+) -> Answer {
+    let ground = &sidecar.ground;
+    let snapshot = ground.live.take();
+    let Some(tenant) = snapshot.tenant(id) else {
+        return no_tenant(id).into();
+    };
+    let Some(recorder) = &ground.journal else {
+        let message = "no journal is kept, so there is nothing to correct; hint: `[journal]`";
+        return failed(&json!({ "message": message })).into();
+    };
+    let Correction {
+        about,
+        amount,
+        gives,
+        why,
+    } = *correction;
+    let said = json!({
+        "timestamp": ground.clock.wall().rfc3339_seconds(),
+        "tenant": id.as_str(),
+        "action": "correct",
+        "amount_usd": amount.to_string(),
+        "gives_back": gives,
+        "why": why,
+        "by": by,
+    });
+    let of = (id, tenant.policy().journal);
+    match recorder.correct(of, (about, amount, gives), said.to_string().as_bytes()) {
+        Ok(Some(written)) => Answer {
+            reply: done(&json!({
+                "tenant": id.as_str(),
+                "about": about,
+                "amount_usd": amount.to_string(),
+                "gives_back": gives,
+            })),
+            written: Some(written),
+        },
+        Ok(None) => {
+            let message = format!("the tenant `{id}` has no record {about}");
+            reply(AdminOutcome::Unknown, &json!({ "message": message })).into()
+        }
+        Err(why) => failed(&json!({"message": why.to_string()})).into(),
+    }
+}
+
 type Ordered = Result<(Value, Option<Change>), AdminReply>;
 
 /// Carries an order out and puts it on record.

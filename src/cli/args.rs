@@ -333,6 +333,24 @@ pub(super) enum BudgetVerb {
         #[arg(long, value_name = "NAME", value_parser = part)]
         of: Option<String>,
     },
+    /// Change afterwards what a call cost, by a record of its own; budgets are left alone
+    Correct {
+        /// Whose
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Which call: the number of its intent, as `audit show` has it
+        #[arg(value_name = "RECORD")]
+        about: u64,
+        /// How much it cost more than was settled, in US dollars
+        #[arg(value_name = "USD", value_parser = dollars)]
+        amount: NanoUsd,
+        /// It cost so much less
+        #[arg(long)]
+        less: bool,
+        /// Why, for whoever reads the record
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        why: String,
+    },
     /// Let nothing more be spent of a budget; what is under way goes on
     Freeze {
         /// Whose
@@ -351,6 +369,15 @@ pub(super) enum BudgetVerb {
         #[arg(value_name = "BUDGET")]
         budget: BudgetName,
     },
+}
+
+/// Words that can stand in a target as they are, but for spaces.
+fn reason(text: &str) -> Result<String, &'static str> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || " _.,:;@/()-".contains(letter);
+    if text.is_empty() || text.len() > 200 || !text.chars().all(plain) {
+        return Err("use up to 200 of `[A-Za-z0-9 _.,:;@/()-]`");
+    }
+    Ok(text.to_owned())
 }
 
 fn dollars(text: &str) -> Result<NanoUsd, AmountFault> {

@@ -33,6 +33,18 @@ fn target(verb: &BudgetVerb) -> (Method, String) {
                 with_query(path, [Some(format!("amount={amount}")), of]),
             )
         }
+        BudgetVerb::Correct {
+            tenant,
+            about,
+            amount,
+            less,
+            why,
+        } => {
+            let path = format!("/tenants/{tenant}/correct?about={about}");
+            let change = if *less { "less" } else { "more" };
+            let why = why.replace(' ', "%20");
+            (Method::POST, format!("{path}&{change}={amount}&why={why}"))
+        }
         BudgetVerb::Freeze { tenant, budget } => {
             (Method::POST, format!("/budgets/{tenant}/{budget}/freeze"))
         }
@@ -52,6 +64,7 @@ fn tell(verb: &BudgetVerb, line: &str, is_first: bool) {
             say(&told::budget(&document));
         }
         BudgetVerb::Topup { .. } => say(&told::topped_up(&document)),
+        BudgetVerb::Correct { .. } => say(&told::corrected(&document)),
         BudgetVerb::Freeze { .. } | BudgetVerb::Unfreeze { .. } => say(&told::frozen(&document)),
     }
 }

@@ -152,6 +152,21 @@ pub(super) fn topped_up(document: &Value) -> String {
     )
 }
 
+/// A document of `correct`.
+pub(super) fn corrected(document: &Value) -> String {
+    let change = if document["gives_back"] == true {
+        "less"
+    } else {
+        "more"
+    };
+    format!(
+        "record {} of {}: {} USD {change}",
+        document["about"],
+        word(&document["tenant"]),
+        word(&document["amount_usd"]),
+    )
+}
+
 /// A document of `freeze` or `unfreeze`.
 pub(super) fn frozen(document: &Value) -> String {
     let state = if document["frozen"] == true {

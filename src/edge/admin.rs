@@ -83,6 +83,19 @@ pub enum Ask {
         /// Whether nothing can be spent from now on.
         frozen: bool,
     },
+    /// Change afterwards what a call cost, by a record of its own.
+    Correct {
+        /// Whose.
+        tenant: TenantId,
+        /// Which: the number of its intent.
+        about: u64,
+        /// By how much.
+        amount: NanoUsd,
+        /// Whether it cost less.
+        gives: bool,
+        /// Why, in the operator's words.
+        why: String,
+    },
     /// Go on although part of the journal is lost.
     Acknowledge,
 }

@@ -8,6 +8,7 @@
 //! Must never let one tenant's flood or one slow disk hold up another's trip, nor lose the end of something that was sent.
 
 mod book;
+mod correct;
 mod error;
 pub mod format;
 mod health;

@@ -126,6 +126,33 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Writes that a call cost so much more, or less, than was settled; `None` if there is no such record.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn correct(
+        &self,
+        (tenant, rules): (&TenantId, JournalRules),
+        (about, amount, gives): (u64, NanoUsd, bool),
+        payload: &[u8],
+    ) -> Result<Option<Written>, Refused> {
+        let Some(book) = self.book(tenant, rules)? else {
+            return Ok(None);
+        };
+        let flags = if gives {
+            Flags::GIVES_BACK
+        } else {
+            Flags::default()
+        };
+        let record = Record {
+            whole: amount,
+            ..Record::of(payload)
+        };
+        book.correct(about, flags, record)
+    }
+}
+
 /// What an order changes of a budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {

@@ -52,6 +52,8 @@ words! {
         Freeze "freeze",
         /// Let it be spent again.
         Unfreeze "unfreeze",
+        /// Change afterwards what a call cost.
+        Correct "correct",
         /// What was lost of the journal is known: go on.
         Acknowledge "acknowledge",
         /// Forget the key of what a tenant's records say.

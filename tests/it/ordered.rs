@@ -119,6 +119,24 @@ fn what_was_topped_up_and_frozen_is_so_after_a_crash() {
     );
 }
 
+#[test]
+fn what_a_call_cost_is_corrected_by_a_record_of_its_own() {
+    let house = House::new("full");
+    house.says("budget topup acme total 1");
+    house.says("budget correct acme 1 0.25 --why late-price");
+    house.says("budget correct acme 1 0.05 --less --why credit");
+    let costs = house.says("costs --by tenant --format json");
+    let row: Value = serde_json::from_str(costs.trim()).unwrap();
+    assert_eq!(row["tenant"], "acme");
+    assert_eq!(row["total_nano_usd"], 200_000_000, "{row}");
+    // Budgets are left alone, and so is what never was.
+    assert_eq!(house.budget("total")["spent_usd"], "0.00");
+    let args = "budget correct acme 99 1 --why x --state state";
+    let ended = house.place.run(&args.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("no record 99"), "{ended:?}");
+}
+
 fn orders(state: &Path) -> Vec<Value> {
     use outrigger::journal::{Reader, Wanted};
     let mut orders = Vec::new();

@@ -41,7 +41,7 @@ pub(super) enum What {
 const NO_SUCH: Problem = Problem(
     StatusCode::NOT_FOUND,
     AdminOutcome::Unknown,
-    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID, /costs, /audit, /audit/verify and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume, /audit/ID/erase and /budgets/ID/NAME/topup, /freeze and /unfreeze",
+    "there are GET /health, /config, /tenants, /tenants/ID, /budgets, /budgets/ID, /costs, /audit, /audit/verify and /loglevel, and POST /reload, /drain, /acknowledge, /loglevel, /tenants/ID/suspend, /tenants/ID/resume, /tenants/ID/correct, /audit/ID/erase and /budgets/ID/NAME/topup, /freeze and /unfreeze",
 );
 const WRONG_METHOD: Problem = Problem(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -92,6 +92,7 @@ pub(super) fn read<B>(request: &Request<B>) -> Asked {
         ["budgets", id, budget, "unfreeze"] => {
             (AdminVerb::Unfreeze, about, freeze(id, budget, query, false))
         }
+        ["tenants", id, "correct"] => (AdminVerb::Correct, about, correct(id, query)),
         ["acknowledge"] => (AdminVerb::Acknowledge, "", plain(query, Ask::Acknowledge)),
         _ => (AdminVerb::Unknown, path, Err(NO_SUCH)),
     };
@@ -131,6 +132,7 @@ const fn role_of(verb: AdminVerb) -> Role {
         | AdminVerb::Freeze
         | AdminVerb::Unfreeze
         | AdminVerb::Acknowledge
+        | AdminVerb::Correct
         | AdminVerb::Erase => Role::Operate,
     }
 }
@@ -289,6 +291,35 @@ fn decoded<'q>(member: Option<(&'q str, &'q str)>) -> Result<(&'q str, String), 
     }
     let value = String::from_utf8(bytes).map_err(|_| WRONG_QUERY)?;
     Ok((name, value))
+}
+
+/// `about=NUMBER`, `more=USD` or `less=USD`, and `why=WORDS`.
+fn correct(id: &str, query: &str) -> Result<What, Problem> {
+    const MOST_WORDS: usize = 200;
+    let tenant = tenant(id)?;
+    let (mut about, mut change, mut why) = (None, None, String::new());
+    for member in members(query) {
+        let (name, value) = decoded(member)?;
+        match name {
+            "about" => about = value.parse().ok(),
+            "more" | "less" if change.is_none() => {
+                let amount = NanoUsd::parse(&value).map_err(|_| WRONG_QUERY)?;
+                change = Some((amount, name == "less"));
+            }
+            "why" if value.len() <= MOST_WORDS => why = value,
+            _ => return Err(WRONG_QUERY),
+        }
+    }
+    let (Some(about), Some((amount, gives))) = (about, change) else {
+        return Err(WRONG_QUERY);
+    };
+    Ok(What::Control(Ask::Correct {
+        tenant,
+        about,
+        amount,
+        gives,
+        why,
+    }))
 }
 
 fn top_up(id: &str, budget: &str, query: &str) -> Result<What, Problem> {
