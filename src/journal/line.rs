@@ -108,6 +108,9 @@ pub(super) const OWN_ROOM: u64 = 256 << 10;
 const SLOW: Duration = Duration::from_millis(2);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 
+/// How often somebody looks whether the pen is free: a few microseconds, about what a write takes.
+const SPINS: u32 = 100;
+
 /// How long an end may wait for somebody's intent to take it along.
 const LINGER: Duration = Duration::from_millis(2);
 
@@ -336,11 +339,9 @@ impl Shared {
     fn write_here(&self) {
         loop {
             {
-                let mut pen = match self.pen.try_lock() {
-                    Ok(pen) => pen,
-                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                    // Whoever has the pen looks at the line once more behind us.
-                    Err(TryLockError::WouldBlock) => return,
+                // Whoever has the pen looks at the line once more behind us.
+                let Some(mut pen) = self.pen_soon() else {
+                    return;
                 };
                 if !self.line().newcomers.is_empty() {
                     drop(pen);
@@ -357,6 +358,18 @@ impl Shared {
                 return self.wish(Wish::WRITE);
             }
         }
+    }
+
+    /// The pen, if nobody writes for longer than a quick write takes. To wait for that costs less than to be woken behind it.
+    fn pen_soon(&self) -> Option<MutexGuard<'_, Pen>> {
+        for _ in 0..SPINS {
+            match self.pen.try_lock() {
+                Ok(pen) => return Some(pen),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        None
     }
 
     /// A new line for the table of keys.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The journal of one sidecar.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// A segment that is this long is finished.
+    /// A segment that is this long is finished. It is read whole to be sealed, so this is also what that takes of memory.
     pub segment_bytes: u64,
     /// So is one that is this old.
     pub segment_age: Duration,
@@ -33,7 +33,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            segment_bytes: 64 << 20,
+            segment_bytes: 16 << 20,
             segment_age: Duration::from_hours(1),
             step_bytes: 4 << 20,
             checkpoint_every: Duration::from_secs(5),
