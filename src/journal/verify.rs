@@ -123,6 +123,9 @@ impl Check<'_> {
         let mut numbers: BTreeSet<u64> = self.places.numbers(SEGMENT).into_iter().collect();
         numbers.extend(self.places.numbers(SEAL));
         numbers.extend(self.places.numbers(POINTS));
+        if numbers.last().is_some_and(|last| self.is_blank(*last)) {
+            numbers.pop_last();
+        }
         let last = numbers.last().copied().unwrap_or_default();
         for number in 1..=last {
             if !numbers.contains(&number) {
@@ -137,6 +140,14 @@ impl Check<'_> {
                 self.find(Invalid::of(Why::Missing).at(number, 0));
             }
         }
+    }
+
+    /// Whether a process ended while it began this segment: the next one will begin it again.
+    fn is_blank(&self, number: u64) -> bool {
+        let places = [self.places.seal(number), self.places.points(number)];
+        let is_told_of = places.iter().any(|place| place.exists());
+        let bytes = read_capped(&self.places.segment(number), MOST_BYTES);
+        !is_told_of && bytes.is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
     }
 
     fn segment(&mut self, number: u64, is_last: bool) {

@@ -250,6 +250,21 @@ async fn a_tail_that_was_cut_is_found_with_what_was_signed() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_only_begun_is_no_fault_and_hides_none() {
+    let victim = Victim::new().await;
+    let places = victim.places();
+    fs::write(places.segment(4), [0; 4_096]).unwrap();
+    assert_eq!(victim.found(), [vec![], vec![]]);
+    // What was signed of a segment is missed, whatever stands in its place.
+    fs::remove_file(places.segment(4)).unwrap();
+    fs::write(places.segment(3), [0; 4_096]).unwrap();
+    victim.finds("a blank", |found| {
+        found.why == Why::SegmentHead && found.mark.segment == 3
+    });
+    victim.finds("what was signed", |found| found.why == Why::Truncated);
+}
+
+#[tokio::test]
 async fn records_of_one_tenant_are_none_of_another() {
     let victim = Victim::new().await;
     victim.change(1, |bytes| {
