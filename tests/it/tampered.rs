@@ -14,8 +14,9 @@ use outrigger::journal::format::{CheckpointLine, Fault, Frame, Head, Scan, Segme
 use outrigger::journal::{Flags, Invalid, Kind, Mark, TenantNumber, Why, verify};
 use tempfile::TempDir;
 
+use crate::serve::outrigger;
 use crate::stage::{
-    END, PLAIN, STREAM, Stage, Upstream, WHOLE, chat, chunk, hash_of, json, post, until,
+    END, PLAIN, STREAM, Stage, Upstream, WHOLE, chat, chunk, hash_of, json, post, until, within,
 };
 
 const CHAT: &str = "/openai/v1/chat/completions";
@@ -167,6 +168,24 @@ impl Files {
 
     fn change(&self, segment: u64, change: impl FnOnce(&mut Vec<u8>)) {
         edit(&self.of(segment, "seg"), change);
+    }
+
+    /// What the program itself says of them, and that it ends with that code.
+    async fn verdict(&self, elsewhere: &str, code: i32) -> String {
+        fs::write(self.state().join("elsewhere"), elsewhere).expect("a file");
+        let mut command = outrigger(&self.state());
+        command.args([
+            "audit",
+            "verify",
+            "--state",
+            ".",
+            "--checkpoint",
+            "elsewhere",
+        ]);
+        let output = within("a verdict", command.output()).await;
+        let output = output.expect("the program");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// The lines of the checkpoints.
@@ -654,6 +673,7 @@ async fn every_kind_of_tampering_is_found_with_its_place() {
         let verdict = verify(&untouched.directory, None, elsewhere);
         assert!(verdict.is_valid(), "{:?}", verdict.invalid);
         assert_eq!((verdict.segments.len(), verdict.tenants.len()), (4, 3));
+        untouched.verdict(elsewhere, 0).await;
         assert!(
             verdict.opened > 60 && verdict.checkpoints >= 4,
             "{verdict:?}"
@@ -683,10 +703,16 @@ async fn every_kind_of_tampering_is_found_with_its_place() {
 "
             );
         }
-        for found in with_help.iter().filter(|found| found.mark.segment > 0) {
-            let place = format!("segment {} at {}", found.mark.segment, found.mark.offset);
-            assert!(found.to_string().contains(&place), "{found}");
-        }
+        let said = files.verdict(&real.elsewhere, 1).await;
+        let Mark { segment, offset } = wanted.mark;
+        let place = format!("{segment:016x}");
+        let is_told =
+            segment == 0 || (said.contains(&place) && said.contains(&format!(" at {offset}")));
+        assert!(
+            is_told && said.contains(&wanted.why.to_string()),
+            "{}: {said}",
+            case.kind
+        );
     }
     assert!(failed.is_empty(), "{failed}");
 }
