@@ -14,6 +14,7 @@ pub mod format;
 mod health;
 mod keys;
 mod line;
+mod live;
 mod open;
 mod opening;
 mod own;

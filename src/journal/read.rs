@@ -11,6 +11,7 @@ use super::format::{
     BootId, Flags, Found, Frame, JournalId, Kind, Mark, Scan, SegmentHead, TenantNumber, WindowId,
 };
 use super::keys::{MonthKey, ReadKeys, Slot, month_of};
+use super::live::{is_begun, read_live};
 use super::places::{Places, SEGMENT};
 use super::shelf::MOST_BYTES;
 use crate::host::files::read_capped;
@@ -92,7 +93,8 @@ impl Reader {
             .map(|(number, _)| *number)
             .collect();
         let mut at = wanted.from;
-        for number in self.places.numbers(SEGMENT) {
+        let segments = self.places.numbers(SEGMENT);
+        for (place, &number) in segments.iter().enumerate() {
             if number < wanted.from.segment || wanted.last.is_some_and(|last| number > last) {
                 continue;
             }
@@ -100,10 +102,16 @@ impl Reader {
             if is_older(&path, wanted.since) {
                 continue;
             }
-            // It may be let go of at any moment.
-            let Ok(bytes) = read_capped(&path, MOST_BYTES) else {
-                continue;
+            // Asked before it is read: once a later one is begun, this one is whole.
+            let mut later = segments.iter().skip(place + 1);
+            let is_whole = later.any(|later| is_begun(&self.places.segment(*later)));
+            let read = if is_whole {
+                read_capped(&path, MOST_BYTES)
+            } else {
+                read_live(&path)
             };
+            // It may be let go of at any moment.
+            let Ok(bytes) = read else { continue };
             let Some(head) = SegmentHead::parse(&bytes) else {
                 continue;
             };
@@ -138,6 +146,9 @@ impl Reader {
                 if visit(&line).is_break() {
                     return at;
                 }
+            }
+            if !is_whole {
+                break;
             }
         }
         at

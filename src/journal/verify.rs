@@ -16,6 +16,7 @@ use super::format::{
     Chain, Found, Frame, JournalId, Kind, Mark, Scan, Seal, SegmentHead, TenantNumber,
 };
 use super::keys::{ReadKeys, is_signed};
+use super::live::read_live;
 use super::places::{POINTS, Places, SEAL, SEGMENT};
 use super::read::{Opened, Opener};
 use super::shelf::MOST_BYTES;
@@ -73,6 +74,7 @@ pub fn verify(directory: &Path, public: Option<[u8; 32]>, elsewhere: &str) -> Ve
         seal_digest: Chain::default(),
         gone: Vec::new(),
         retired: 0,
+        newest: None,
         scratch: Vec::new(),
     };
     check.keys();
@@ -80,6 +82,29 @@ pub fn verify(directory: &Path, public: Option<[u8; 32]>, elsewhere: &str) -> Ve
     check.elsewhere(elsewhere);
     check.name_tenants();
     check.verdict
+}
+
+/// The files of the newest segment, read in this order: a seal is of a whole segment, a line of points about a frame that is
+/// there.
+struct Newest {
+    number: u64,
+    seal: Option<Vec<u8>>,
+    points: Option<Vec<u8>>,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Newest {
+    fn read(places: &Places, number: u64) -> Self {
+        let seal = read_capped(&places.seal(number), MOST_BYTES).ok();
+        let points = read_capped(&places.points(number), MOST_BYTES).ok();
+        let bytes = read_live(&places.segment(number)).ok();
+        Self {
+            number,
+            seal,
+            points,
+            bytes,
+        }
+    }
 }
 
 pub(super) struct Check<'a> {
@@ -97,6 +122,7 @@ pub(super) struct Check<'a> {
     gone: Vec<u64>,
     /// Up to which segment they were deleted as agreed.
     retired: u64,
+    newest: Option<Newest>,
     scratch: Vec<u8>,
 }
 
@@ -127,6 +153,8 @@ impl Check<'_> {
             numbers.pop_last();
         }
         let last = numbers.last().copied().unwrap_or_default();
+        // First of all: what was written before that is complete in all others when they are read.
+        self.newest = Some(Newest::read(self.places, last));
         for number in 1..=last {
             if !numbers.contains(&number) {
                 self.gone.push(number);
@@ -153,7 +181,7 @@ impl Check<'_> {
     fn segment(&mut self, number: u64, is_last: bool) {
         let seal = self.seal(number);
         self.read_points(number);
-        let Ok(bytes) = read_capped(&self.places.segment(number), MOST_BYTES) else {
+        let Some(bytes) = self.bytes(number, seal.is_some()) else {
             self.gone.push(number);
             self.verdict.segments.push((number, None));
             if let Some((seal, _)) = seal {
@@ -186,9 +214,29 @@ impl Check<'_> {
         self.missing_points(number);
     }
 
+    /// The lines that were written beside a segment.
+    pub(super) fn lines(&mut self, number: u64) -> Option<Vec<u8>> {
+        match &mut self.newest {
+            Some(newest) if newest.number == number => newest.points.take(),
+            _ => read_capped(&self.places.points(number), MOST_BYTES).ok(),
+        }
+    }
+
+    fn bytes(&mut self, number: u64, is_sealed: bool) -> Option<Vec<u8>> {
+        let path = self.places.segment(number);
+        match &mut self.newest {
+            Some(newest) if newest.number == number => newest.bytes.take(),
+            _ if is_sealed => read_capped(&path, MOST_BYTES).ok(),
+            _ => read_live(&path).ok(),
+        }
+    }
+
     /// The seal of a segment, if there is one that is signed and follows the one before; and how long the segment is.
     fn seal(&mut self, number: u64) -> Option<(Seal, u64)> {
-        let bytes = read_capped(&self.places.seal(number), MOST_BYTES).ok()?;
+        let bytes = match &mut self.newest {
+            Some(newest) if newest.number == number => newest.seal.take(),
+            _ => read_capped(&self.places.seal(number), MOST_BYTES).ok(),
+        }?;
         let parsed = Seal::parse(&bytes).filter(|(seal, signed, signature)| {
             seal.segment == number
                 && seal.previous == self.seal_digest

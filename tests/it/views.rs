@@ -269,3 +269,71 @@ async fn the_latest_records_are_the_same_wherever_segments_end() {
         }
     }
 }
+
+/// Whoever looks while somebody writes sees what was written so far, and nothing that is not so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_is_proven_and_added_up_while_it_is_written() {
+    let state = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        reserve_bytes: 0,
+        segment_bytes: 64 << 10,
+        step_bytes: 16 << 10,
+        checkpoint_every: std::time::Duration::from_millis(5),
+        ..Settings::default()
+    };
+    let clock: Arc<dyn Clock> = Arc::new(Standing(AtomicU64::new(NOON)));
+    let (journal, _) = Journal::open(&state.path().join("journal"), settings, clock).unwrap();
+    // Each look lets so many calls go on beside it.
+    let pace = Arc::new(tokio::sync::Semaphore::new(0));
+    let writers: Vec<_> = ["acme", "zeta"]
+        .into_iter()
+        .map(|name| {
+            let book = journal.book(&name.parse().unwrap(), Terms::default());
+            let (book, pace) = (book.unwrap(), Arc::clone(&pace));
+            outrigger::host::spawn("test-writer", async move {
+                let mut calls = 0;
+                while let Ok(one) = pace.acquire().await {
+                    one.forget();
+                    call(&book, PLANNER, 2, COMPLETE, 1).await;
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    let directory = state.path().to_path_buf();
+    let paced = Arc::clone(&pace);
+    let looked = outrigger::host::tasks::blocking("test-looker", move || {
+        let (mut segments, mut before, mut looks) = (0, 0, 0);
+        // Segments are to end meanwhile.
+        while looks < 20 || (segments < 3 && looks < 1_000) {
+            looks += 1;
+            paced.add_permits(20);
+            let proof = outrigger::views::prove(&directory, "").unwrap();
+            assert_eq!(
+                proof.validity,
+                outrigger::views::Validity::Valid,
+                "{proof:?}"
+            );
+            let mut instances = Instances::open(std::slice::from_ref(&directory)).unwrap();
+            let costs = outrigger::views::Costs::sum(&mut instances, &Query::default(), &[]);
+            let total = costs.total();
+            assert_eq!(total.total(), i128::from(total.calls), "each cost one");
+            assert!(total.calls >= before, "nothing goes away");
+            before = total.calls;
+            segments = instances.read_to().unwrap().segment;
+        }
+        segments
+    });
+    let segments = looked.await.unwrap();
+    pace.close();
+    let mut calls = 0;
+    for writer in writers {
+        calls += writer.await.unwrap();
+    }
+    journal.close();
+    assert!(segments >= 3, "segments ended meanwhile");
+    let mut instances = Instances::open(&[state.path().to_path_buf()]).unwrap();
+    let costs = outrigger::views::Costs::sum(&mut instances, &Query::default(), &[]);
+    assert_eq!(costs.total().calls, calls);
+}

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Check;
 use super::fault::{Invalid, Why};
-use super::{Check, MOST_BYTES};
-use crate::host::files::read_capped;
 use crate::journal::format::{Chain, CheckpointLine, Frame, Mark, hash};
 use crate::journal::keys::is_signed;
 
@@ -29,7 +28,7 @@ impl Points {
 impl Check<'_> {
     /// Reads the lines that were written beside a segment.
     pub(super) fn read_points(&mut self, segment: u64) {
-        let Ok(bytes) = read_capped(&self.places.points(segment), MOST_BYTES) else {
+        let Some(bytes) = self.lines(segment) else {
             return;
         };
         let text = String::from_utf8_lossy(&bytes);
