@@ -53,7 +53,8 @@ pub fn erase(state: &Path, tenant: &TenantId, by: &str) -> Result<Erased, Error>
         }
         Err(why) => return Err(Error::Journal(why.to_string())),
     };
-    let why = serde_json::json!({"message": "erased", "by": by}).to_string();
+    let why =
+        serde_json::json!({"tenant": tenant.as_str(), "action": "erase", "by": by}).to_string();
     let erased = journal.erase(tenant, why.as_bytes());
     journal.close();
     let alarms = recovery.alarms.iter().map(said).collect();

@@ -13,11 +13,11 @@ use crate::units::Wall;
 /// The record for people: when, whose, which, what, and what of it matters.
 pub fn line(entry: &Entry) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for name in ["endpoint", "upstream"] {
+    for name in ["action", "endpoint", "upstream"] {
         parts.extend(entry.text(name).map(plain));
     }
     parts.extend(entry.model().map(|model| format!("model {}", plain(model))));
-    for name in ["agent", "session", "user"] {
+    for name in ["budget", "agent", "session", "user", "by", "why"] {
         let value = entry.text(name);
         parts.extend(value.map(|value| format!("{name} {}", plain(value))));
     }

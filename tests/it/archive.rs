@@ -214,6 +214,11 @@ async fn an_erased_tenant_cannot_be_read_and_still_adds_up() {
         "{after:?}"
     );
     assert_eq!(rest.count(), before.len());
+    let mut show = crate::serve::outrigger(served.home.path());
+    show.args(["audit", "show", "--state", "state", "--tenant", "acme"]);
+    let shown = show.output().await.expect("the program").stdout;
+    let shown = String::from_utf8(shown).expect("a text");
+    assert!(shown.contains(&format!("erase: erase, by {by}")), "{shown}");
     let costs = lines(&ask(at, ALL, "/costs").await.1);
     assert_eq!(costs[0]["total_nano_usd"], 25_000_000, "{costs:?}");
     let others = lines(&ask(at, ALL, "/audit?tenant=globex").await.1);

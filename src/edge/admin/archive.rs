@@ -162,7 +162,8 @@ pub(super) async fn erase(
     let its = Arc::clone(ground);
     let id = tenant.clone();
     let erased = host::tasks::aside("admin-erase", move || {
-        let why = serde_json::json!({"message": "erased", "by": by}).to_string();
+        let why =
+            serde_json::json!({"tenant": id.as_str(), "action": "erase", "by": by}).to_string();
         let journal = its.journal.as_ref();
         let erased = journal.map(|recorder| recorder.journal().erase(&id, why.as_bytes()));
         drop(turn);
