@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) rolled_back: AtomicBool,
     /// Something went unrecorded that no gap tells of yet.
     pub(super) gaps: AtomicBool,
+    /// How many writes on end were slow.
+    slow_on_end: AtomicU64,
     /// Until when callers leave writing to the writer.
     slow_until: AtomicU64,
     /// Room on the disk behind what is written, and what of it is promised to records.
@@ -104,8 +106,11 @@ pub(super) enum Rest {
 /// Room that is kept for the journal's own records.
 pub(super) const OWN_ROOM: u64 = 256 << 10;
 
-/// A write that takes longer held up a worker: for a while, callers leave it to the writer.
+/// Writes that take longer hold up a worker: after so many of them on end, or after one that takes very long, callers leave
+/// it to the writer for a while. One alone says little: on a busy machine it is mostly the thread that had to wait.
 const SLOW: Duration = Duration::from_millis(2);
+const SLOW_ON_END: u64 = 5;
+const VERY_SLOW: Duration = Duration::from_millis(50);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 
 /// How often somebody looks whether the pen is free: a few microseconds, about what a write takes.
@@ -141,6 +146,7 @@ impl Shared {
             stuck: AtomicBool::new(false),
             rolled_back: AtomicBool::new(false),
             gaps: AtomicBool::new(false),
+            slow_on_end: AtomicU64::new(0),
             slow_until: AtomicU64::new(0),
             left: AtomicI64::new(left),
             promised: AtomicI64::new(0),
@@ -285,8 +291,16 @@ impl Shared {
     /// A write took so long.
     pub(super) fn took(&self, began: Boot) {
         let now = self.clock.boot();
-        if now.since(began) > SLOW {
-            add(&self.counters.slow_writes, 1);
+        let span = now.since(began);
+        if span <= SLOW {
+            self.slow_on_end.store(0, Ordering::Relaxed);
+            return;
+        }
+        add(&self.counters.slow_writes, 1);
+        // Only who has the pen counts.
+        let on_end = self.slow_on_end.load(Ordering::Relaxed) + 1;
+        self.slow_on_end.store(on_end, Ordering::Relaxed);
+        if on_end >= SLOW_ON_END || span > VERY_SLOW {
             self.slow_until
                 .store(now.after(SLOW_FOR).0, Ordering::Relaxed);
         }

@@ -9,12 +9,15 @@ use http::{HeaderMap, header};
 use super::Refusal;
 use super::accept::{Door, path_token, seems};
 use crate::config::values::Proof;
+use crate::config::values::Proof;
 use crate::snapshot::{Claim, IdentityFault, Presented, Snapshot, Tenant};
 use crate::units::{Code, Dialect, Endpoint, Phase, TenantId};
 
 /// Whose request it is.
 pub(super) struct Known {
     pub(super) tenant: Arc<Tenant>,
+    /// What proved it, or who speaks for it.
+    pub(super) by: Proof,
     /// Who was proven, where it named this tenant.
     pub(super) voucher: Option<TenantId>,
     /// Which of [`CARRIERS`] hold the keys that proved it.
@@ -51,6 +54,7 @@ pub(super) fn identify(
     match snapshot.identify(&presented, |secret| door.digest(secret)) {
         Ok(identified) => Ok(Known {
             tenant: identified.tenant,
+            by: identified.by,
             voucher: identified.voucher,
             spent: identified.spent,
         }),

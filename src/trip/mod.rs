@@ -266,6 +266,7 @@ async fn trip(
         .and_then(|()| identify::identify(&snapshot, door, &parts));
     let identify::Known {
         tenant,
+        by,
         voucher,
         spent,
     } = match known {
@@ -278,7 +279,7 @@ async fn trip(
     };
     let mut run = Run::open(door, tenant, snapshot, id, &parts.headers);
     opened.store(true, Ordering::Relaxed);
-    run.vouched(voucher);
+    run.proven(by, voucher);
     run.enter(Phase::Peek);
     if let Err(refusal) = run.attributes(&parts.headers) {
         return respond::stop(run, refusal.into());

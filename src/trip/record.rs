@@ -20,7 +20,7 @@ use super::forward::is_event_stream;
 use super::identify::TurnedAway;
 use super::price::{self, Quote};
 use super::{Door, Ground, Refusal};
-use crate::config::values::OnMismatch;
+use crate::config::values::{OnMismatch, Proof};
 use crate::journal::OpenEntry;
 use crate::limits::{Account, Hold, Lease, Order, Who};
 use crate::meters::Direction;
@@ -70,6 +70,8 @@ pub(super) struct Run {
 /// What was asked.
 #[derive(Default)]
 struct Question {
+    /// What proved the tenant, or who named it.
+    by: Option<Proof>,
     /// Who named the tenant.
     voucher: Option<TenantId>,
     /// Whose it is within the tenant, as it says itself.
@@ -274,9 +276,10 @@ impl Run {
         self.admitted_at
     }
 
-    /// Another tenant, which was proven, said whose it is.
-    pub(super) fn vouched(&mut self, by: Option<TenantId>) {
-        self.question.voucher = by;
+    /// Proven by this; or another tenant, which was proven so, said whose it is.
+    pub(super) fn proven(&mut self, by: Proof, voucher: Option<TenantId>) {
+        self.question.by = Some(by);
+        self.question.voucher = voucher;
     }
 
     /// Takes down whose it is within the tenant, as it says itself.

@@ -70,6 +70,7 @@ async fn nothing_leaves_before_its_intent_and_nothing_ends_without_an_end() {
     assert_eq!((seen[0].0, seen[0].1), (Kind::Intent, most));
     assert_eq!(seen[0].2["model"], "m");
     assert_eq!(seen[0].2["tenant"], "acme");
+    assert_eq!(seen[0].2["identity"], "fixed");
     peer.send(&json(&answer(11, 7))).await;
     peer.close_after().await;
     caller.answer().await;

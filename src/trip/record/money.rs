@@ -121,6 +121,7 @@ impl Run {
             return;
         };
         let document = self.spine.document(Some(now), |line| {
+            self.identity(line);
             self.facts(line, ending, usage);
             words::money(line, cost, &settled.crossings);
             words::bill(line, cost);
@@ -136,6 +137,9 @@ impl Run {
 
     /// What is known before anything leaves.
     pub(in crate::trip) fn question_document(&self) -> Vec<u8> {
-        self.spine.document(None, |line| self.aim_facts(line))
+        self.spine.document(None, |line| {
+            self.identity(line);
+            self.aim_facts(line);
+        })
     }
 }

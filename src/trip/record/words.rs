@@ -48,6 +48,13 @@ impl Run {
         self.question_facts(line);
     }
 
+    /// What only the journal says.
+    pub(super) fn identity(&self, line: &mut Line<'_>) {
+        if let Some(by) = self.question.by {
+            line.word(name!("identity"), by.as_str());
+        }
+    }
+
     fn question_facts(&self, line: &mut Line<'_>) {
         let question = &self.question;
         if let Some(voucher) = &question.voucher {
