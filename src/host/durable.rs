@@ -115,7 +115,7 @@ pub fn free_bytes(path: &Path) -> Result<u64, Error> {
 /// Held for as long as this process uses a directory; the system lets go of it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -123,7 +123,7 @@ impl Lock {
     pub fn take(path: &Path) -> Result<Self, Error> {
         let file = open_private(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 "lock",
                 path.to_string_lossy(),
@@ -134,5 +134,12 @@ impl Lock {
                 Err(Error::new("lock", path.to_string_lossy(), source))
             }
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that has been forked and runs nothing yet has the file open, too.
+        _ = self.file.unlock();
     }
 }
