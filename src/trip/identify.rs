@@ -9,7 +9,6 @@ use http::{HeaderMap, header};
 use super::Refusal;
 use super::accept::{Door, path_token, seems};
 use crate::config::values::Proof;
-use crate::config::values::Proof;
 use crate::snapshot::{Claim, IdentityFault, Presented, Snapshot, Tenant};
 use crate::units::{Code, Dialect, Endpoint, Phase, TenantId};
 

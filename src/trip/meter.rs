@@ -117,7 +117,9 @@ impl MeteredBody {
             if let Some(written) = &mut self.awaited {
                 let recorded = ready!(written.as_mut().poll(cx));
                 self.awaited = None;
-                if recorded.is_err() {
+                // What is whole has ended already; its last pieces go out.
+                if recorded.is_err() && self.live.is_some() {
+                    self.ready.clear();
                     let what = "what this answer goes on to cost cannot be recorded";
                     return self.cut(cx, Code::JournalUnavailable, Ending::CutOff, what);
                 }

@@ -59,6 +59,11 @@ pub(super) async fn call(
                 } else {
                     let end = &answer[answer.len().saturating_sub(600)..];
                     assert!(answer.contains("cannot be recorded"), "{id}: {end}");
+                    let behind = answer.rsplit("cannot be recorded").next();
+                    assert!(
+                        behind.is_none_or(|rest| !rest.contains("delta")),
+                        "{id}: {end}"
+                    );
                     billed.cut(id);
                 }
             }

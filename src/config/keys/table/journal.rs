@@ -24,7 +24,7 @@ pub(super) const JOURNAL: &[Key] = &[
         is(Value::Text(d::ON_JOURNAL_FAILURE.as_str())),
         "",
         "what becomes of a call that cannot be recorded: `refuse`, or `gap`",
-        "When the disk is full, read-only or too slow. `refuse` answers `journal-unavailable`, which SDKs repeat. `gap` lets it pass, and the record says how many are missing and what they cost.",
+        "When the disk is full, read-only or too slow. `refuse` answers `journal-unavailable`, which SDKs repeat, and cuts a stream whose further cost cannot be recorded. `gap` lets it pass, and the record says how many are missing and what they cost.",
     ),
     key(
         "journal.on_lost",
