@@ -2,7 +2,10 @@
 //! sidecar, and many connections that say nothing. The sidecar, the provider and the callers are processes of their own.
 //! Must never count a stream that was not open together with all others.
 //!
-//! `CROWD_STREAMS` is a list of sizes (`200` if not said), `CROWD_IDLE` the number of silent connections (`400`).
+//! `CROWD_STREAMS` is a list of sizes (`200` if not said), `CROWD_IDLE` the number of silent connections (`400`). With
+//! `CROWD_HTTP=2` the callers share connections, so that twice as many streams fit into the limit of open descriptors.
+
+mod two;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,8 +36,9 @@ const OTHERS: u64 = 100;
 async fn streams_in_a_crowd_lose_no_byte() {
     let sizes = std::env::var("CROWD_STREAMS").unwrap_or_else(|_| "200".to_owned());
     for size in sizes.split(',') {
-        let size = within_the_limit(size.parse().expect("a number"), 2);
-        println!("{}", streams(size).await);
+        let each = if is_http2() { 1 } else { 2 };
+        let size = within_the_limit(size.parse().expect("a number"), each);
+        println!("{}", streams(size, is_http2()).await);
     }
 }
 
@@ -43,6 +47,15 @@ async fn silent_connections_cost_little_and_keep_nobody_out() {
     let size = std::env::var("CROWD_IDLE").unwrap_or_else(|_| "400".to_owned());
     let size = within_the_limit(size.parse().expect("a number"), 1);
     println!("{}", silence(size).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_share_connections_lose_no_byte_either() {
+    println!("{}", streams(200, true).await);
+}
+
+fn is_http2() -> bool {
+    std::env::var("CROWD_HTTP").is_ok_and(|version| version == "2")
 }
 
 /// As many as the limit of open descriptors allows, which is said if it is fewer.
@@ -63,27 +76,52 @@ fn config(provider: SocketAddr) -> String {
     )
 }
 
-async fn streams(size: u64) -> String {
+/// All of them, on their way.
+fn callers(
+    (pair, size, is_http2): (&Pair, u64, bool),
+    pace: Duration,
+    expected: &[Arc<Vec<u8>>],
+    opened: &Arc<AtomicU64>,
+) -> Vec<host::tasks::JoinHandle<()>> {
+    let gate = Arc::new(Semaphore::new(128));
+    let shared = two::Shared::new(pair.sidecar.proxy, size);
+    (0..size)
+        .map(|number| {
+            let kind = usize::try_from(number).expect("few") % KINDS;
+            let request = request(kind, pace, "/openai");
+            let expected = Arc::clone(&expected[kind]);
+            let (opened, gate) = (Arc::clone(opened), Arc::clone(&gate));
+            if is_http2 {
+                let stream = two::Stream {
+                    shared: Arc::clone(&shared),
+                    number,
+                    request,
+                    expected,
+                    opened,
+                    gate,
+                };
+                return host::spawn("crowd-stream", stream.run());
+            }
+            let stream = Stream {
+                at: pair.sidecar.proxy,
+                request,
+                expected,
+                opened,
+                gate,
+            };
+            host::spawn("crowd-stream", stream.run())
+        })
+        .collect()
+}
+
+async fn streams(size: u64, is_http2: bool) -> String {
     let pair = Pair::start(&[], config).await;
     // As many events a second as two cores can take.
     let pace = Duration::from_millis((size / 3).max(100));
     let expected = expected(pair.provider.at).await;
     let before = pair.load().await;
     let opened = Arc::new(AtomicU64::new(0));
-    let gate = Arc::new(Semaphore::new(128));
-    let callers: Vec<_> = (0..size)
-        .map(|number| {
-            let kind = usize::try_from(number).expect("few") % KINDS;
-            let stream = Stream {
-                at: pair.sidecar.proxy,
-                request: request(kind, pace, "/openai"),
-                expected: Arc::clone(&expected[kind]),
-                opened: Arc::clone(&opened),
-                gate: Arc::clone(&gate),
-            };
-            host::spawn("crowd-stream", stream.run())
-        })
-        .collect();
+    let callers = callers((&pair, size, is_http2), pace, &expected, &opened);
     let patience = Instant::now() + Duration::from_mins(1);
     while opened.load(Ordering::Relaxed) < size {
         assert!(Instant::now() < patience, "{opened:?} of {size} opened");
@@ -119,8 +157,13 @@ async fn streams(size: u64) -> String {
         ),
         size
     );
+    let shared = if is_http2 {
+        " that share connections"
+    } else {
+        ""
+    };
     format!(
-        "{size} streams: {} when idle, {} with all open, {} six events later ({} B a stream), {} after; provider {}",
+        "{size} streams{shared}: {} when idle, {} with all open, {} six events later ({} B a stream), {} after; provider {}",
         mib(before.resident),
         mib(first.resident),
         mib(later.resident),
