@@ -29,6 +29,8 @@ const EACH: u64 = 4 << 10;
 const SLACK: u64 = 2 << 20;
 /// From so many streams on, what they took must be given back; that takes ten seconds, or twenty.
 const MANY: u64 = 1000;
+/// So much is never worth the trouble.
+const KEPT: u64 = 16 << 20;
 /// What else is open in the sidecar and here, at the most.
 const OTHERS: u64 = 100;
 
@@ -139,7 +141,9 @@ async fn streams(size: u64, is_http2: bool) -> String {
     pair.at_rest().await;
     let mut after = pair.load().await;
     let gone = Instant::now();
-    while size >= MANY && after.resident > later.resident / 2 {
+    // Less than that is left for the next crowd.
+    let enough = (later.resident / 2).max(before.resident + KEPT);
+    while size >= MANY && after.resident > enough {
         assert!(gone.elapsed() < Duration::from_secs(25), "kept: {after:?}");
         tokio::time::sleep(Duration::from_millis(500)).await;
         after = pair.load().await;
