@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::pair::{Load, Pair};
-use crate::stage::{hash_of, sum, within};
+use crate::stage::{hash_of, sum, until, within};
 use call::{Call, Dice, TENANTS};
 use hear::Heard;
 
@@ -151,6 +151,12 @@ async fn verdict(pair: &Pair, calls: &[(Call, Heard)]) -> String {
     let page = pair.metrics().await;
     let dropped = sum(&page, "outrigger_log_dropped_total", "");
     assert_eq!((dropped, sum(&page, "outrigger_panics_total", "")), (0, 0));
+    // The log's writer comes a moment later than the trips' end.
+    let counted = sum(&page, "outrigger_requests_total", "");
+    until("every line to be written", || {
+        pair.sidecar.requests().len() as u64 >= counted
+    })
+    .await;
     let lines = pair.sidecar.requests();
     let mut books = Books::default();
     for line in &lines {
@@ -166,7 +172,6 @@ async fn verdict(pair: &Pair, calls: &[(Call, Heard)]) -> String {
         books.settle_unheard(tenant, calls);
     }
     let total = calls.len();
-    let counted = sum(&page, "outrigger_requests_total", "");
     assert_eq!(lines.len(), total - books.gone, "records and calls");
     assert_eq!(counted, lines.len() as u64, "counted once");
     let left = lines.iter().filter(|line| line.get("left_us").is_some());

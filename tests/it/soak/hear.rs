@@ -32,6 +32,8 @@ pub(super) enum End {
     Whole,
     /// It did not.
     Broken,
+    /// Its stream was reset before the agent had its head.
+    Reset,
     /// The agent hung up.
     Left,
 }

@@ -90,7 +90,13 @@ fn request(call: &Call) -> (Request<()>, Option<Bytes>) {
 }
 
 async fn hear(answer: ResponseFuture, manner: Manner, heard: &mut Heard) -> Result<(), End> {
-    let answer = answer.await.map_err(|_| End::Broken)?;
+    let answer = answer.await.map_err(|error| {
+        if error.is_reset() {
+            End::Reset
+        } else {
+            End::Broken
+        }
+    })?;
     heard.head = Some(told(&answer));
     let declared = answer.headers().get(http::header::CONTENT_LENGTH);
     let declared = declared.map(|text| text.to_str().expect("digits").parse().expect("digits"));
