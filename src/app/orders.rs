@@ -46,6 +46,12 @@ impl Answer {
     }
 }
 
+/// It is done, and was not taken into the record: the next start does not know of it.
+fn not_at_all(why: Refused) -> AdminReply {
+    let message = format!("it is done until the sidecar ends, and could not be recorded: {why}");
+    failed(&json!({ "message": message }))
+}
+
 /// It is done, and is written when something can be written again; a crash before that undoes it.
 fn not_yet(why: Refused) -> AdminReply {
     let message = format!("it is done, and not on record yet: {why}");
@@ -235,7 +241,7 @@ fn ordered_of(
             reply: done(&document),
             written,
         },
-        Err(why) => not_yet(why).into(),
+        Err(why) => not_at_all(why).into(),
     }
 }
 

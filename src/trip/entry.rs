@@ -9,7 +9,8 @@ use super::Refusal;
 use super::record::Run;
 use crate::config::values::{JournalMode, OnJournalFailure};
 use crate::journal::{
-    Book, Flags, Journal, Kind, Mode, OnFailure, OpenEntry, Record, Refused, Terms, Written,
+    Book, Flags, Journal, JournalError, Kind, Mode, OnFailure, OpenEntry, Record, Refused, Terms,
+    Written,
 };
 use crate::limits::Held;
 use crate::snapshot::{JournalRules, Tenant};
@@ -80,7 +81,7 @@ impl Recorder {
     /// A tenant's book; `None` if nothing of it is recorded.
     ///
     /// # Errors
-    /// The journal knows as many tenants as it may.
+    /// The journal knows as many tenants as it may, or there is no key for another.
     pub fn book(
         &self,
         tenant: &TenantId,
@@ -92,7 +93,10 @@ impl Recorder {
         self.journal
             .book(tenant, terms)
             .map(Some)
-            .map_err(|_| Refused::Tenants)
+            .map_err(|why| match why {
+                JournalError::Tenants => Refused::Tenants,
+                _ => Refused::Failing,
+            })
     }
 
     /// Writes that somebody with authority did something about a tenant, and what it changes of its budgets, if anything.
@@ -113,20 +117,14 @@ impl Recorder {
                 .record(Kind::Admin, Flags::default(), Record::of(payload))
                 .map(Some);
         };
-        let flags = if gives {
-            Flags::GIVES_BACK
-        } else {
-            Flags::default()
-        };
         let record = Record {
             windows: &[pair(held)],
             ..Record::of(payload)
         };
-        book.record(Kind::Adjust, flags, record).map(Some)
+        book.record(Kind::Adjust, Flags::giving(gives), record)
+            .map(Some)
     }
-}
 
-impl Recorder {
     /// Writes that a call cost so much more, or less, than was settled; `None` if there is no such record.
     ///
     /// # Errors
@@ -140,16 +138,11 @@ impl Recorder {
         let Some(book) = self.book(tenant, rules)? else {
             return Ok(None);
         };
-        let flags = if gives {
-            Flags::GIVES_BACK
-        } else {
-            Flags::default()
-        };
         let record = Record {
             whole: amount,
             ..Record::of(payload)
         };
-        book.correct(about, flags, record)
+        book.correct(about, Flags::giving(gives), record)
     }
 }
 

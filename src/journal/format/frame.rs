@@ -129,6 +129,11 @@ impl Flags {
     /// The amounts are given back instead of taken.
     pub const GIVES_BACK: Self = Self(1 << 6);
 
+    /// Those of amounts that are given back, or taken.
+    pub const fn giving(back: bool) -> Self {
+        if back { Self::GIVES_BACK } else { Self(0) }
+    }
+
     /// Both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
