@@ -106,6 +106,15 @@ pub enum ProcessEvent<'a> {
         /// Why.
         why: &'a dyn fmt::Display,
     },
+    /// An address has as many connections as it may have, and callers are refused.
+    ListenerFull {
+        /// Which.
+        listener: &'a str,
+        /// How many connections that are.
+        most: usize,
+        /// How many were refused since this was told last.
+        refused: u64,
+    },
     /// The descriptors do not suffice for as many connections as are configured.
     DescriptorsFew {
         /// How many connections they are good for.
@@ -259,10 +268,7 @@ pub fn tell(event: ProcessEvent<'_>) {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             warn!(target: TARGET, role, pause_ms, %why, "out of descriptors or memory; accepting rests");
         }
-        E::DescriptorsFew {
-            connections,
-            wanted,
-        } => descriptors_few(connections, wanted),
+        E::ListenerFull { .. } | E::DescriptorsFew { .. } => places(&event),
         E::SocketUnused { number, name } => socket_unused(number, name),
         E::AcceptFailed { role, why } => error!(target: TARGET, role, %why, "listener broken"),
         E::DrainStarted { open } => info!(target: TARGET, open, "draining"),
@@ -324,8 +330,24 @@ fn journal(event: &ProcessEvent<'_>) {
     }
 }
 
-fn descriptors_few(connections: u32, wanted: u32) {
-    warn!(target: TARGET, connections, wanted, "fewer connections than `listen.connections`: the limit of open files is too low");
+/// Of how many connections there may be.
+fn places(event: &ProcessEvent<'_>) {
+    match *event {
+        ProcessEvent::ListenerFull {
+            listener,
+            most,
+            refused,
+        } => {
+            warn!(target: TARGET, listener, most, refused, "listener has as many connections as it may have; others are refused");
+        }
+        ProcessEvent::DescriptorsFew {
+            connections,
+            wanted,
+        } => {
+            warn!(target: TARGET, connections, wanted, "fewer connections than `listen.connections`: the limit of open files is too low");
+        }
+        _ => {}
+    }
 }
 
 fn socket_unused(number: u16, name: &str) {

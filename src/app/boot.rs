@@ -10,7 +10,8 @@ use super::Error;
 use super::record::JournalBoot;
 use crate::config::raw::Raw;
 use crate::config::values::{
-    AdminAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxyHanded, ProxySocket,
+    AdminAddress, ListenAddress, LogFormat, OnOff, OrOff, ProxyAddress, ProxyHanded, ProxyPort,
+    ProxySocket,
 };
 use crate::config::{Loaded, System, defaults, load, load_text};
 use crate::host;
@@ -127,7 +128,7 @@ pub struct KnownSocket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// Where agents call.
-    pub proxy: Vec<SocketAddr>,
+    pub proxy: Vec<ProxyPort>,
     /// And in the file system.
     pub sockets: Vec<ProxySocket>,
     /// And on what the service manager has opened.
@@ -169,7 +170,7 @@ impl Boot {
         let (mut proxy, mut sockets, mut handed) = (Vec::new(), Vec::new(), Vec::new());
         for address in listen.proxy() {
             match address {
-                ProxyAddress::Tcp(address) => proxy.push(address.0),
+                ProxyAddress::Tcp(port) => proxy.push(port),
                 ProxyAddress::Unix(socket) => sockets.push(socket),
                 ProxyAddress::Handed(socket) => handed.push(socket),
             }
@@ -210,7 +211,7 @@ impl Boot {
         match at {
             None => self,
             Some(address) => Self {
-                proxy: vec![address],
+                proxy: vec![ListenAddress(address).into()],
                 sockets: Vec::new(),
                 handed: Vec::new(),
                 telemetry: None,

@@ -10,16 +10,17 @@ use tokio::sync::watch;
 use super::boot::Boot;
 use super::sidecar::{bind, spawn_vital};
 use super::vital::Vitals;
-use crate::config::values::{Handed, ProxyHanded, ProxySocket};
-use crate::edge::{self, Doorway, LocalDoor, Stage};
+use crate::config::values::{Handed, ProxyHanded, ProxyPort, ProxySocket};
+use crate::edge::{self, Doorway, Gate, LocalDoor, Stage};
 use crate::host::{self, HandedListener, HandedSockets, TcpListener, UnixListener};
+use crate::meters::Registry;
 use crate::process::{ListenAddress, ProcessEvent, tell};
 
-/// All of them, bound.
+/// All of them, bound, each with the gate of its address.
 #[derive(Default)]
 pub(super) struct ProxyDoors {
-    ports: Vec<TcpListener>,
-    locals: Vec<LocalDoor>,
+    ports: Vec<(TcpListener, Arc<Gate>)>,
+    locals: Vec<(LocalDoor, Arc<Gate>)>,
 }
 
 impl ProxyDoors {
@@ -27,16 +28,26 @@ impl ProxyDoors {
     ///
     /// # Errors
     /// If one cannot be had.
-    pub(super) fn open(boot: &Boot, mut handed: HandedSockets) -> Result<Self, host::Error> {
+    pub(super) fn open(
+        boot: &Boot,
+        mut handed: HandedSockets,
+        registry: &Registry,
+    ) -> Result<Self, host::Error> {
         let mut doors = Self::default();
-        for address in &boot.proxy {
-            doors.ports.push(bind(*address, IN_USE)?);
+        for ProxyPort { at, connections } in &boot.proxy {
+            let listener = bind(at.0, IN_USE)?;
+            let name = ListenAddress::Tcp(listener.address()).to_string();
+            let gate = Gate::new(&name, *connections, registry);
+            doors.ports.push((listener, gate));
         }
         for socket in &boot.sockets {
-            doors.locals.push(local(socket)?);
+            let name = ListenAddress::Unix(&socket.path).to_string();
+            let gate = Gate::new(&name, socket.connections, registry);
+            doors.locals.push((local(socket)?, gate));
         }
         for socket in &boot.handed {
-            doors.take(socket, &mut handed)?;
+            let gate = Gate::new(&socket.which.to_string(), socket.connections, registry);
+            doors.take(socket, &gate, &mut handed)?;
         }
         for (number, name) in handed.left() {
             tell(ProcessEvent::SocketUnused { number, name });
@@ -44,10 +55,11 @@ impl ProxyDoors {
         Ok(doors)
     }
 
-    /// What goes by that name: a unit may have several.
+    /// What goes by that name: a unit may have several, and they have one gate.
     fn take(
         &mut self,
         wanted: &ProxyHanded,
+        gate: &Arc<Gate>,
         handed: &mut HandedSockets,
     ) -> Result<(), host::Error> {
         let name = wanted.which.to_string();
@@ -61,11 +73,12 @@ impl ProxyDoors {
         for descriptor in found {
             match HandedListener::new(descriptor, &name)? {
                 HandedListener::Tcp(_) if wanted.tenant.is_some() => return Err(nameless(&name)),
-                HandedListener::Tcp(listener) => self.ports.push(listener),
-                HandedListener::Unix(listener) => self.locals.push(LocalDoor {
-                    listener,
-                    tenant: wanted.tenant.clone(),
-                }),
+                HandedListener::Tcp(listener) => self.ports.push((listener, Arc::clone(gate))),
+                HandedListener::Unix(listener) => {
+                    let tenant = wanted.tenant.clone();
+                    let local = LocalDoor { listener, tenant };
+                    self.locals.push((local, Arc::clone(gate)));
+                }
             }
         }
         Ok(())
@@ -79,18 +92,18 @@ impl ProxyDoors {
         ended: &Vitals,
     ) -> (Vec<SocketAddr>, Vec<PathBuf>) {
         let (mut ports, mut paths) = (Vec::new(), Vec::new());
-        for local in self.locals {
+        for (local, gate) in self.locals {
             let path = local.listener.path().to_path_buf();
             told(ListenAddress::Unix(&path));
             paths.push(path);
-            let listens = edge::listen(local, Arc::clone(doorway), stage.subscribe());
+            let listens = edge::listen(local, gate, Arc::clone(doorway), stage.subscribe());
             spawn_vital("proxy-listener", listens, ended);
         }
-        for listener in self.ports {
+        for (listener, gate) in self.ports {
             let address = listener.address();
             told(ListenAddress::Tcp(address));
             ports.push(address);
-            let listens = edge::listen(listener, Arc::clone(doorway), stage.subscribe());
+            let listens = edge::listen(listener, gate, Arc::clone(doorway), stage.subscribe());
             spawn_vital("proxy-listener", listens, ended);
         }
         (ports, paths)

@@ -226,7 +226,7 @@ impl Prepared {
         );
         let (stage, _) = watch::channel(Stage::Open);
         let (end, ended) = Vitals::new();
-        let doors = ProxyDoors::open(&boot, handed)?;
+        let doors = ProxyDoors::open(&boot, handed, &registry)?;
         let (proxy, sockets) = doors.listen(&doorway, &stage, &end);
         let ready = Arc::new(Ready::default());
         let telemetry = boot

@@ -473,7 +473,7 @@ impl Listen {
     /// The addresses agents call; at least one.
     pub fn proxy(&self) -> Vec<ProxyAddress> {
         self.proxy.as_ref().map_or_else(
-            || vec![ProxyAddress::Tcp(defaults::PROXY)],
+            || vec![ProxyAddress::Tcp(defaults::PROXY.into())],
             |list| list.value.iter().map(|at| at.value.clone()).collect(),
         )
     }

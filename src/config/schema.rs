@@ -85,7 +85,7 @@ fn default(key: &Key) -> Option<Value> {
 fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Addresses => {
-            let one = text(r"^(.+:\d+|unix:.+|fd:.+)$");
+            let one = text(r"^(.+:\d+(\?connections=\d+)?|unix:.+|fd:.+)$");
             json!({ "anyOf": [one, list(&one)] })
         }
         Kind::AddressOrOff => text(r"^(off|.+:\d+)$"),

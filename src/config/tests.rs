@@ -224,7 +224,9 @@ fn the_empty_file_is_all_defaults() {
     let raw = loaded.raw;
     assert!(raw.identity.is_none() && raw.upstreams.is_empty() && raw.tenants.is_empty());
     let proxy = raw.listen.proxy();
-    assert!(matches!(proxy[0], ProxyAddress::Tcp(at) if at.0.to_string() == "127.0.0.1:8470"));
+    assert!(
+        matches!(proxy[0], ProxyAddress::Tcp(port) if port.at.0.to_string() == "127.0.0.1:8470")
+    );
     assert!(matches!(raw.listen.telemetry(), OrOff::On(at) if at.0.port() == 8471));
     assert_eq!(
         raw.listen.admin(),

@@ -283,12 +283,28 @@ pub struct ListenAddress(pub SocketAddr);
 /// Where agents call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyAddress {
-    /// An address and a port, which prove nothing about who calls.
-    Tcp(ListenAddress),
+    /// An address and a port.
+    Tcp(ProxyPort),
     /// A socket in the file system.
     Unix(ProxySocket),
     /// Whatever the service manager has opened.
     Handed(ProxyHanded),
+}
+
+/// An address and a port, which prove nothing about who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyPort {
+    /// Where it is.
+    pub at: ListenAddress,
+    /// How many connections it may have at once; as many as all together if not said.
+    pub connections: Option<u32>,
+}
+
+impl From<ListenAddress> for ProxyPort {
+    fn from(at: ListenAddress) -> Self {
+        let connections = None;
+        Self { at, connections }
+    }
 }
 
 /// `fd:` and a socket that the service manager hands over (`sd_listen_fds(3)`).
@@ -298,6 +314,8 @@ pub struct ProxyHanded {
     pub which: Handed,
     /// Whose it is, if everybody on it is one tenant: for unix sockets only.
     pub tenant: Option<TenantId>,
+    /// How many connections may be open at once over all that go by this name; as many as all together if not said.
+    pub connections: Option<u32>,
 }
 
 /// How a socket that is handed over is told from others.
@@ -327,6 +345,8 @@ pub struct ProxySocket {
     pub mode: u32,
     /// Whose it is, if everybody on it is one tenant.
     pub tenant: Option<TenantId>,
+    /// How many connections it may have at once; as many as all together if not said.
+    pub connections: Option<u32>,
 }
 
 /// Where operators call.

@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use super::conn::connection;
 use super::crowd::Crowd;
 use super::entrance::Entrance;
+use super::gate::Gate;
 use super::guard::Patience;
+use super::places::Places;
 use crate::host::{self, Accepted};
 use crate::process::{ProcessEvent, tell};
 use crate::trip::{Door, Ground};
@@ -37,8 +39,8 @@ pub struct Doorway {
     pub ground: Arc<Ground>,
     pub(super) limits: Limits,
     pub(super) patience: Patience,
-    cap: usize,
-    open: AtomicUsize,
+    /// Of all gates together.
+    places: Places,
     /// Those that have what it takes to serve a request; the others rest.
     awake: AtomicUsize,
     crowd: Crowd,
@@ -60,8 +62,7 @@ impl Doorway {
             ground,
             limits,
             patience,
-            cap,
-            open: AtomicUsize::new(0),
+            places: Places::new(cap),
             awake: AtomicUsize::new(0),
             crowd: Crowd::default(),
         })
@@ -69,7 +70,7 @@ impl Doorway {
 
     /// How many connections are open.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.places.taken()
     }
 
     /// How many of them are ready for a request, or serve one.
@@ -83,34 +84,55 @@ impl Doorway {
         Awake(&self.awake)
     }
 
-    fn enter(self: &Arc<Self>, door: &Arc<Door>) -> Option<Entered> {
+    fn enter(self: &Arc<Self>, door: &Arc<Door>, gate: &Arc<Gate>) -> Result<Entered, Full> {
         let meters = self.ground.registry.process();
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let headroom = self.headroom();
-        if before + headroom >= self.cap {
-            self.make_room(headroom);
-        }
-        if before >= self.cap {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+        if !gate.places.take(|wanted| self.evict(wanted, Some(gate))) {
             meters.connection_refused();
-            return None;
+            gate.refused();
+            return Err(Full::Gate);
+        }
+        if !self.places.take(|wanted| self.evict(wanted, None)) {
+            gate.places.give_back();
+            meters.connection_refused();
+            return Err(Full::Sidecar);
         }
         meters.connection_opened();
-        Some(Entered {
-            number: self.crowd.enter(door),
+        gate.opened();
+        Ok(Entered {
+            number: self.crowd.enter(door, gate),
+            gate: Arc::clone(gate),
             doorway: Arc::clone(self),
         })
     }
 
-    /// So many places are kept free as long as somebody is idle.
-    fn headroom(&self) -> usize {
-        (self.cap / 32).max(1)
-    }
-
-    fn make_room(&self, wanted: usize) {
-        let made = self.crowd.make_room(wanted);
+    fn evict(&self, wanted: usize, gate: Option<&Arc<Gate>>) -> usize {
+        let made = self.crowd.make_room(wanted, gate);
         if made > 0 {
             self.ground.registry.process().connections_evicted(made);
+        }
+        made
+    }
+}
+
+/// What has as many connections as it may have.
+#[derive(Clone, Copy)]
+enum Full {
+    /// The address that the connection came in by.
+    Gate,
+    /// All addresses together.
+    Sidecar,
+}
+
+impl Full {
+    /// What is told to whoever is one too many.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Gate => {
+                "this address has as many connections as it may have; hint: its `connections` in `listen.proxy`"
+            }
+            Self::Sidecar => {
+                "the sidecar has as many connections as it may have; hint: `listen.connections`"
+            }
         }
     }
 }
@@ -127,6 +149,7 @@ impl Drop for Awake<'_> {
 /// A counted connection.
 struct Entered {
     number: u64,
+    gate: Arc<Gate>,
     doorway: Arc<Doorway>,
 }
 
@@ -134,14 +157,16 @@ impl Drop for Entered {
     fn drop(&mut self) {
         let doorway = &self.doorway;
         doorway.crowd.leave(self.number);
-        doorway.open.fetch_sub(1, Ordering::Relaxed);
+        doorway.places.give_back();
+        self.gate.closed();
         doorway.ground.registry.process().connection_closed();
     }
 }
 
-/// Accepts until the listener breaks.
+/// Accepts until the listener breaks; what comes in is counted at its gate.
 pub async fn listen<E: Entrance>(
     mut listener: E,
+    gate: Arc<Gate>,
     doorway: Arc<Doorway>,
     stage: watch::Receiver<Stage>,
 ) {
@@ -150,25 +175,30 @@ pub async fn listen<E: Entrance>(
             Accepted::Connection((stream, entry)) => {
                 let (peer, uid) = (entry.peer, entry.uid);
                 let door = Arc::new(Door::new(Arc::clone(&doorway.ground), entry));
-                if let Some(entered) = doorway.enter(&door) {
-                    tell(ProcessEvent::ClientConnected { peer, uid });
-                    let number = entered.number;
-                    let served = connection(stream, door, Arc::clone(&doorway), stage.clone());
-                    let task = host::spawn("client-connection", async move {
-                        served.await;
-                        drop(entered);
-                        tell(ProcessEvent::ClientGone { peer, uid });
-                    });
-                    doorway.crowd.ends_by(number, task.abort_handle());
-                } else {
-                    let refused = refuse(stream, Arc::clone(&doorway.ground));
-                    host::spawn("refused-connection", refused);
-                }
+                let entered = match doorway.enter(&door, &gate) {
+                    Ok(entered) => entered,
+                    Err(full) => {
+                        let refused = refuse(stream, full, Arc::clone(&doorway.ground));
+                        host::spawn("refused-connection", refused);
+                        continue;
+                    }
+                };
+                tell(ProcessEvent::ClientConnected { peer, uid });
+                let number = entered.number;
+                let served = connection(stream, door, Arc::clone(&doorway), stage.clone());
+                let task = host::spawn("client-connection", async move {
+                    served.await;
+                    drop(entered);
+                    tell(ProcessEvent::ClientGone { peer, uid });
+                });
+                doorway.crowd.ends_by(number, task.abort_handle());
             }
             Accepted::Resting { pause, error, news } => {
                 doorway.ground.registry.process().accept_rested();
                 // Each connection that ends gives back a descriptor.
-                doorway.make_room(doorway.headroom());
+                doorway
+                    .places
+                    .make_room(|wanted| doorway.evict(wanted, None));
                 if news {
                     tell(ProcessEvent::AcceptBackoff {
                         role: "proxy",
@@ -192,7 +222,7 @@ pub async fn listen<E: Entrance>(
 const REFUSING: Duration = Duration::from_secs(1);
 
 /// Tells a connection over the cap so, without reading its request.
-async fn refuse(mut stream: impl AsyncWrite + Unpin, ground: Arc<Ground>) {
+async fn refuse(mut stream: impl AsyncWrite + Unpin, full: Full, ground: Arc<Ground>) {
     let id = ground.ids.next(ground.clock.wall());
     ground
         .live
@@ -200,8 +230,13 @@ async fn refuse(mut stream: impl AsyncWrite + Unpin, ground: Arc<Ground>) {
         .nobody()
         .meters()
         .refusal(Code::Overloaded);
-    let text = "the sidecar has as many connections as it may have; hint: `listen.connections`";
-    let body = error_body::refusal(None, Code::Overloaded, text, id, &RefusalDetail::default());
+    let body = error_body::refusal(
+        None,
+        Code::Overloaded,
+        full.text(),
+        id,
+        &RefusalDetail::default(),
+    );
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\noutrigger-code: {}\r\noutrigger-request-id: {id}\r\nretry-after: 1\r\nx-should-retry: true\r\n\r\n",
         body.len(),

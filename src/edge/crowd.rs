@@ -4,10 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::gate::Gate;
 use crate::host::AbortHandle;
 use crate::trip::Door;
 
@@ -21,12 +19,11 @@ pub(super) struct Crowd {
 struct Inside {
     guests: BTreeMap<u64, Guest>,
     next: u64,
-    /// When nobody could be made to leave, asking again at once is no use, and costs a look at everybody.
-    again: Option<Instant>,
 }
 
 struct Guest {
     door: Arc<Door>,
+    gate: Arc<Gate>,
     /// Comes once the task is there.
     task: Option<AbortHandle>,
 }
@@ -38,16 +35,18 @@ struct Group {
     idle: usize,
 }
 
-const REST: Duration = Duration::from_millis(10);
-
 impl Crowd {
     /// A connection is there; gives the number under which it leaves.
-    pub(super) fn enter(&self, door: &Arc<Door>) -> u64 {
+    pub(super) fn enter(&self, door: &Arc<Door>, gate: &Arc<Gate>) -> u64 {
         let mut inside = self.lock();
         let number = inside.next;
         inside.next += 1;
-        let door = Arc::clone(door);
-        inside.guests.insert(number, Guest { door, task: None });
+        let guest = Guest {
+            door: Arc::clone(door),
+            gate: Arc::clone(gate),
+            task: None,
+        };
+        inside.guests.insert(number, guest);
         number
     }
 
@@ -64,16 +63,9 @@ impl Crowd {
     }
 
     /// Closes up to so many idle connections of whoever has most, the oldest first; says how many. Those that have
-    /// sent no request yet are one group, as if they were somebody's.
-    pub(super) fn make_room(&self, wanted: usize) -> usize {
-        let mut inside = self.lock();
-        let now = Instant::now();
-        if inside.again.is_some_and(|again| now < again) {
-            return 0;
-        }
-        let made = inside.make_room(wanted);
-        inside.again = (made == 0).then(|| now + REST);
-        made
+    /// sent no request yet are one group, as if they were somebody's. Where a gate is named, only its own count.
+    pub(super) fn make_room(&self, wanted: usize, gate: Option<&Arc<Gate>>) -> usize {
+        self.lock().make_room(wanted, gate)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -82,11 +74,11 @@ impl Crowd {
 }
 
 impl Inside {
-    fn make_room(&self, wanted: usize) -> usize {
-        let Some(greediest) = self.greediest() else {
+    fn make_room(&self, wanted: usize, gate: Option<&Arc<Gate>>) -> usize {
+        let Some(greediest) = self.greediest(gate) else {
             return 0;
         };
-        let theirs = self.guests.values().filter(|guest| {
+        let theirs = self.of(gate).filter(|guest| {
             guest.task.is_some() && !guest.door.is_busy() && guest.door.owner() == greediest
         });
         let mut made = 0;
@@ -103,9 +95,9 @@ impl Inside {
     }
 
     /// Who has most connections, among those who have an idle one.
-    fn greediest(&self) -> Option<usize> {
+    fn greediest(&self, gate: Option<&Arc<Gate>>) -> Option<usize> {
         let mut groups: HashMap<usize, Group> = HashMap::new();
-        for guest in self.guests.values() {
+        for guest in self.of(gate) {
             let group = groups.entry(guest.door.owner()).or_default();
             group.all += 1;
             group.idle += usize::from(guest.task.is_some() && !guest.door.is_busy());
@@ -113,5 +105,11 @@ impl Inside {
         let idle = groups.into_iter().filter(|(_, group)| group.idle > 0);
         idle.max_by_key(|(_, group)| group.all)
             .map(|(owner, _)| owner)
+    }
+
+    /// Those who came in by that gate, or all.
+    fn of(&self, gate: Option<&Arc<Gate>>) -> impl Iterator<Item = &Guest> {
+        let came = move |guest: &&Guest| gate.is_none_or(|gate| Arc::ptr_eq(gate, &guest.gate));
+        self.guests.values().filter(came)
     }
 }

@@ -12,6 +12,7 @@ mod births;
 mod budgets;
 mod histogram;
 mod journal;
+mod listener;
 mod process;
 mod tenant;
 mod text;
@@ -29,6 +30,7 @@ use crate::units::{AdminOutcome, AdminVerb, TenantId};
 
 pub use budgets::BudgetStock;
 pub use journal::{BookStock, JournalStock};
+pub use listener::ListenerMeters;
 pub use process::{ConnectResult, ProcessMeters, ReloadResult};
 pub use tenant::{Direction, Stock, Stray, TenantMeters};
 
@@ -49,7 +51,11 @@ impl Registry {
 
     /// `version` becomes a label of `outrigger_build_info`; at most `tenants_labelled` tenants get series of their own.
     pub fn new(version: &'static str, tenants_labelled: usize) -> Self {
-        let births = Arc::new(Births::new(&[&process::FAMILIES, &tenant::FAMILIES]));
+        let births = Arc::new(Births::new(&[
+            &process::FAMILIES,
+            &listener::FAMILIES,
+            &tenant::FAMILIES,
+        ]));
         Self {
             process: ProcessMeters::new(&births, version),
             labelled: RwLock::new(HashMap::new()),
@@ -83,6 +89,11 @@ impl Registry {
         labelled.insert(tenant.clone(), Arc::clone(&meters));
         self.process.tenant_labelled();
         meters
+    }
+
+    /// The meters of an address that agents call, born here. Names come from the configuration alone.
+    pub fn listener(&self, name: &str) -> ListenerMeters {
+        ListenerMeters::new(&self.births, name)
     }
 
     /// Changes the label limit (a reload may). Lowering it takes no label away.

@@ -37,6 +37,14 @@ fn each_event_is_one_line_of_its_level() {
             r#" INFO listening role="admin" address=unix:/run/admin.sock"#,
         ),
         (
+            ProcessEvent::ListenerFull {
+                listener: "unix:/run/acme.sock",
+                most: 200,
+                refused: 7,
+            },
+            r#" WARN listener has as many connections as it may have; others are refused listener="unix:/run/acme.sock" most=200 refused=7"#,
+        ),
+        (
             ProcessEvent::ConfigLoaded {
                 generation: 2,
                 hash: "ab",

@@ -4,6 +4,7 @@
 mod buffers;
 mod connections;
 mod descriptors;
+mod listeners;
 mod refusals;
 mod slow;
 

@@ -176,7 +176,7 @@ const LISTEN: &[Key] = &[
         is(Value::Address(d::PROXY)),
         "",
         "where agents call: an address, a unix socket, one that is handed over, or a list of them",
-        "Agents set their base URL to it. Port 0 takes any free port. A port proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials. `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme` is a socket; its mode is 0600 unless said, and with `tenant` whoever can open it is that tenant (`listener` of `identity.accept`). `fd:proxy` is what the service manager has opened under that name, or `fd:3` by number (`sd_listen_fds`); it may have a `tenant` if it is a unix socket.",
+        "Agents set their base URL to it. Port 0 takes any free port. A port proves nothing about the caller, and an address that is not loopback needs `identity.accept` to ask for credentials. `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme` is a socket; its mode is 0600 unless said, and with `tenant` whoever can open it is that tenant (`listener` of `identity.accept`). `fd:proxy` is what the service manager has opened under that name, or `fd:3` by number (`sd_listen_fds`); it may have a `tenant` if it is a unix socket. Each takes `connections`, as in `127.0.0.1:8470?connections=1000`: so many at once, so that one address leaves places of `listen.connections` to the others. When few of its places are left, its own idle connections are closed; past the number a new one is answered 503 `overloaded` and closed. What goes by one name of the service manager has one number together.",
     ),
     key(
         "listen.telemetry",
@@ -251,7 +251,7 @@ const LISTEN: &[Key] = &[
         is(Value::Count(d::CONNECTIONS as u64)),
         "",
         "how many connections at once, over all proxy addresses",
-        "Each costs a file descriptor and some memory. When few places are left, idle connections of the tenant that has most are closed; past the number a new one is answered 503 `overloaded` and closed.",
+        "Each costs a file descriptor and some memory. When few places are left, idle connections of the tenant that has most are closed; past the number a new one is answered 503 `overloaded` and closed. One address can be given fewer (`listen.proxy`). Telemetry and admin have places of their own: 64, and 16 for each admin address.",
     ),
     key(
         "listen.refusals",

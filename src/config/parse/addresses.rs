@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Flaw, flaw};
 use crate::config::defaults;
 use crate::config::values::{
-    AdminAddress, CallerId, Handed, HostName, ListenAddress, ProxyAddress, ProxyHanded,
+    AdminAddress, CallerId, Handed, HostName, ListenAddress, ProxyAddress, ProxyHanded, ProxyPort,
     ProxySocket, Scheme, UpstreamUrl, WebOrigin,
 };
+use crate::units::TenantId;
 
 pub(super) const ADDRESS: Flaw = flaw(
     "an IP address and a port",
@@ -19,7 +20,7 @@ pub(super) const PROXY: Flaw = flaw(
     "write for example `127.0.0.1:8470`, `[::1]:8470` or `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
 );
 pub(super) const PROXY_PORT: Flaw = flaw(
-    "an address and nothing behind it",
+    "an address with no option but `connections`, once",
     "a port proves nothing about who calls: only a unix socket has a mode and a tenant",
 );
 pub(super) const PROXY_ABSTRACT: Flaw = flaw(
@@ -27,19 +28,23 @@ pub(super) const PROXY_ABSTRACT: Flaw = flaw(
     "whoever runs on the machine can open an abstract socket: it has no permissions",
 );
 pub(super) const PROXY_OPTION: Flaw = flaw(
-    "no options but `mode` and `tenant`, each once",
+    "no options but `mode`, `tenant` and `connections`, each once",
     "write for example `unix:/run/outrigger/acme.sock?mode=0660&tenant=acme`",
 );
 pub(super) const PROXY_MODE: Flaw = flaw(
     "a mode that lets the owner in and has no other bits than read and write",
     "write for example `mode=0660`; a group or others that may not write cannot connect",
 );
+pub(super) const PROXY_CONNECTIONS: Flaw = flaw(
+    "a whole number of connections from 1 to 1000000",
+    "write for example `127.0.0.1:8470?connections=1000`; without it there are as many as `listen.connections` allows",
+);
 pub(super) const PROXY_HANDED: Flaw = flaw(
     "`fd:` and the name or number of a socket that the service manager hands over",
     "write for example `fd:proxy`, as `FileDescriptorName=` of the `.socket` unit says; the first number is 3",
 );
 pub(super) const HANDED_OPTION: Flaw = flaw(
-    "no option but `tenant`, once",
+    "no options but `tenant` and `connections`, each once",
     "write for example `fd:acme?tenant=acme`; a mode is set by `SocketMode=` of the `.socket` unit",
 );
 pub(super) const SOCKET: Flaw = flaw(
@@ -79,7 +84,7 @@ pub(in crate::config) fn address(text: &str) -> Result<ListenAddress, Flaw> {
         .map_err(|_| ADDRESS)
 }
 
-/// `127.0.0.1:8470`, `unix:/run/outrigger/proxy.sock?mode=0660&tenant=acme`, `fd:proxy?tenant=acme`.
+/// `127.0.0.1:8470?connections=1000`, `unix:/run/outrigger/proxy.sock?mode=0660&tenant=acme`, `fd:proxy?tenant=acme`.
 pub(in crate::config) fn proxy(text: &str) -> Result<ProxyAddress, Flaw> {
     if let Some(rest) = text.strip_prefix("unix:") {
         return unix(rest).map(ProxyAddress::Unix);
@@ -87,12 +92,10 @@ pub(in crate::config) fn proxy(text: &str) -> Result<ProxyAddress, Flaw> {
     if let Some(rest) = text.strip_prefix("fd:") {
         return handed(rest).map(ProxyAddress::Handed);
     }
-    let fault = if text.contains('?') {
-        PROXY_PORT
-    } else {
-        PROXY
-    };
-    address(text).map(ProxyAddress::Tcp).map_err(|_| fault)
+    let (at, options) = options(text);
+    let at = address(at).map_err(|_| PROXY)?;
+    let ProxyOptions { connections, .. } = ProxyOptions::read(options, &[], PROXY_PORT)?;
+    Ok(ProxyAddress::Tcp(ProxyPort { at, connections }))
 }
 
 fn unix(text: &str) -> Result<ProxySocket, Flaw> {
@@ -103,20 +106,12 @@ fn unix(text: &str) -> Result<ProxySocket, Flaw> {
     if !path.starts_with('/') || !is_socket_path(path) {
         return Err(PROXY);
     }
-    let (mut mode, mut tenant) = (None, None);
-    for option in options {
-        match option.split_once('=') {
-            Some(("mode", digits)) if mode.is_none() => mode = Some(socket_mode(digits)?),
-            Some(("tenant", id)) if tenant.is_none() => {
-                tenant = Some(id.parse().map_err(|_| PROXY_OPTION)?);
-            }
-            Some(_) | None => return Err(PROXY_OPTION),
-        }
-    }
+    let options = ProxyOptions::read(options, &["mode", "tenant"], PROXY_OPTION)?;
     Ok(ProxySocket {
         path: path.into(),
-        mode: mode.unwrap_or(defaults::SOCKET_MODE),
-        tenant,
+        mode: options.mode.unwrap_or(defaults::SOCKET_MODE),
+        tenant: options.tenant,
+        connections: options.connections,
     })
 }
 
@@ -124,16 +119,54 @@ fn unix(text: &str) -> Result<ProxySocket, Flaw> {
 fn handed(text: &str) -> Result<ProxyHanded, Flaw> {
     let (which, options) = options(text);
     let which = handed_by(which).ok_or(PROXY_HANDED)?;
-    let mut tenant = None;
-    for option in options {
-        match option.split_once('=') {
-            Some(("tenant", id)) if tenant.is_none() => {
-                tenant = Some(id.parse().map_err(|_| HANDED_OPTION)?);
+    let options = ProxyOptions::read(options, &["tenant"], HANDED_OPTION)?;
+    Ok(ProxyHanded {
+        which,
+        tenant: options.tenant,
+        connections: options.connections,
+    })
+}
+
+/// What may stand behind the question mark of an address that agents call.
+#[derive(Default)]
+struct ProxyOptions {
+    mode: Option<u32>,
+    tenant: Option<TenantId>,
+    connections: Option<u32>,
+}
+
+impl ProxyOptions {
+    /// Each once; those in `proper` beside `connections`, which every address may have.
+    fn read(options: Option<&str>, proper: &[&str], fault: Flaw) -> Result<Self, Flaw> {
+        let mut read = Self::default();
+        for option in options.into_iter().flat_map(|all| all.split('&')) {
+            let (name, value) = option.split_once('=').ok_or(fault)?;
+            let is_repeated = match name {
+                "connections" => read.connections.replace(connections(value)?).is_some(),
+                "mode" if proper.contains(&name) => {
+                    read.mode.replace(socket_mode(value)?).is_some()
+                }
+                "tenant" if proper.contains(&name) => {
+                    let id = value.parse().map_err(|_| fault)?;
+                    read.tenant.replace(id).is_some()
+                }
+                _ => return Err(fault),
+            };
+            if is_repeated {
+                return Err(fault);
             }
-            Some(_) | None => return Err(HANDED_OPTION),
         }
+        Ok(read)
     }
-    Ok(ProxyHanded { which, tenant })
+}
+
+/// The same range as `listen.connections`.
+fn connections(digits: &str) -> Result<u32, Flaw> {
+    let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+    let count = digits.parse().ok().filter(|_| plain);
+    count
+        .filter(|count| (1..=1_000_000).contains(count))
+        .ok_or(PROXY_CONNECTIONS)
 }
 
 /// A number of a descriptor, of which the first is 3, or a name: what `FileDescriptorName=` takes (systemd.socket(5)), less
@@ -151,12 +184,10 @@ fn handed_by(text: &str) -> Option<Handed> {
     good.then(|| Handed::Name(text.into()))
 }
 
-/// A text and the options behind its question mark.
-fn options(text: &str) -> (&str, impl Iterator<Item = &str>) {
-    let (before, behind) = text
-        .split_once('?')
-        .map_or((text, None), |(before, behind)| (before, Some(behind)));
-    (before, behind.into_iter().flat_map(|all| all.split('&')))
+/// A text and the options behind its question mark, if it has one.
+fn options(text: &str) -> (&str, Option<&str>) {
+    text.split_once('?')
+        .map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
 /// `0660`: who may not write cannot connect (unix(7)), and nothing else of a mode means anything.

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::addresses::*;
 use super::*;
-use crate::config::values::{AdminAddress, CallerId, ProxyAddress};
+use crate::config::values::{
+    AdminAddress, CallerId, ProxyAddress, ProxyHanded, ProxyPort, ProxySocket,
+};
 
 #[test]
 fn durations() {
@@ -335,5 +337,55 @@ fn a_socket_that_is_handed_over_has_a_name_or_a_number_and_no_mode() {
         "fd:a?",
     ] {
         assert_eq!(handed(text), Err(HANDED_OPTION), "{text}");
+    }
+}
+
+#[test]
+fn every_address_may_have_a_number_of_connections() {
+    let most = |text: &str| {
+        proxy(text).map(|address| match address {
+            ProxyAddress::Tcp(ProxyPort { connections, .. })
+            | ProxyAddress::Unix(ProxySocket { connections, .. })
+            | ProxyAddress::Handed(ProxyHanded { connections, .. }) => connections,
+        })
+    };
+    for address in ["127.0.0.1:8470", "[::1]:0", "unix:/run/a.sock", "fd:proxy"] {
+        assert_eq!(most(address), Ok(None), "{address}");
+        for (number, count) in [("1", 1), ("200", 200), ("1000000", 1_000_000)] {
+            let text = format!("{address}?connections={number}");
+            assert_eq!(most(&text), Ok(Some(count)), "{text}");
+        }
+        for number in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1k",
+            "1_000",
+            "1000001",
+            "99999999999999999999",
+        ] {
+            let text = format!("{address}?connections={number}");
+            assert_eq!(most(&text), Err(PROXY_CONNECTIONS), "{text}");
+        }
+    }
+    for (text, connections) in [
+        ("unix:/run/a.sock?mode=0660&connections=7&tenant=acme", 7),
+        ("fd:3?tenant=acme&connections=7", 7),
+    ] {
+        assert_eq!(most(text), Ok(Some(connections)), "{text}");
+    }
+    for (text, flaw) in [
+        ("127.0.0.1:8470?", PROXY_PORT),
+        ("127.0.0.1:8470?connections", PROXY_PORT),
+        ("127.0.0.1:8470?connections=1&connections=1", PROXY_PORT),
+        ("127.0.0.1:8470?connections=1&tenant=acme", PROXY_PORT),
+        ("127.0.0.1:8470?mode=0600", PROXY_PORT),
+        ("127.0.0.1?connections=1", PROXY),
+        ("unix:/run/a.sock?connections=1&connections=2", PROXY_OPTION),
+        ("fd:a?connections=1&connections=2", HANDED_OPTION),
+        ("fd:a?connections=1&mode=0600", HANDED_OPTION),
+    ] {
+        assert_eq!(most(text), Err(flaw), "{text}");
     }
 }

@@ -7,6 +7,7 @@ mod budgets;
 mod hang_ups;
 mod journal;
 mod kept;
+mod listeners;
 mod own_keys;
 mod policies;
 mod prices;

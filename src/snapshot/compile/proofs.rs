@@ -207,8 +207,8 @@ impl Bench<'_> {
         let listeners = raw.listen.proxy.iter().flat_map(|list| &list.value);
         for listener in listeners {
             let what = match &listener.value {
-                ProxyAddress::Tcp(address) if !is_loopback(address.0.ip()) => {
-                    format!("`{}` can be reached by others", address.0)
+                ProxyAddress::Tcp(port) if !is_loopback(port.at.0.ip()) => {
+                    format!("`{}` can be reached by others", port.at.0)
                 }
                 // What it will be is not known here, and may change without a word of this configuration.
                 ProxyAddress::Handed(socket) => {

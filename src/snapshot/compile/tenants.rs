@@ -71,6 +71,7 @@ impl Bench<'_> {
         }
         if overlay.session.is_none() {
             self.check_sockets(raw, &accept);
+            self.check_places(raw);
             self.check_vouching(raw, &accept);
             self.check_identity(raw, &accept, tenants.len());
         }

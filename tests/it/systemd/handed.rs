@@ -149,6 +149,29 @@ async fn sockets_are_taken_by_name_and_number_and_stay_the_managers() {
 }
 
 #[tokio::test]
+async fn what_goes_by_one_name_has_one_number_of_connections() {
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (one, other) = (port(), port());
+    let ports = [&one, &other].map(|port| port.local_addr().expect("an address"));
+    let mut manager = Manager(Vec::new());
+    manager.add("proxy", one);
+    manager.add("proxy", other);
+    let served = start(&manager, &config("\"fd:proxy?connections=1\"")).await;
+    let silent = Caller::connect(ports[0]).await;
+    let open = "outrigger_listener_connections{listener=\"fd:proxy\"}";
+    served.shows(&[&format!("{open} 1")]).await;
+    let mut next = Caller::connect(ports[1]).await;
+    let (head, _) = next.answer().await;
+    assert!(head.contains("outrigger-code: overloaded"), "{head}");
+    // The idle one was in its way.
+    assert!(silent.rest().await.is_empty());
+    served.shows(&[&format!("{open} 0")]).await;
+    let mut again = Caller::connect(ports[1]).await;
+    again.send(ask("globex").as_bytes()).await;
+    assert!(again.rest().await.starts_with(b"HTTP/1.1 502"));
+}
+
+#[tokio::test]
 async fn what_was_not_handed_over_or_does_not_fit_is_said() {
     let mut manager = Manager(Vec::new());
     let nothing = failure(&manager, &config("\"fd:proxy\"")).await;
