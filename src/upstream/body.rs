@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,18 +15,36 @@ use hyper::body::Incoming;
 use crate::limits::Lease;
 use crate::units::Code;
 
-/// How many body bytes have gone towards the upstream; shared with the request's record.
+/// What has gone towards the upstream, and what the way there took; shared with the request's record.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<AtomicU64>);
+pub struct Sent(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    /// Microseconds.
+    connecting: AtomicU32,
+}
 
 impl Sent {
-    /// The count so far.
+    /// The body's bytes so far.
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long it took to get connections that were not there yet, whether they came about or not; nothing where one
+    /// was kept. In microseconds.
+    pub fn connecting(&self) -> u32 {
+        self.0.connecting.load(Ordering::Relaxed)
     }
 
     fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn connected(&self, after: Duration) {
+        let micros = u32::try_from(after.as_micros()).unwrap_or(u32::MAX);
+        self.0.connecting.fetch_add(micros, Ordering::Relaxed);
     }
 }
 

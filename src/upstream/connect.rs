@@ -8,12 +8,33 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::Fault;
 use super::http2::{self, Session};
 use super::pool::{Line, Pool};
+use super::{Fault, Sent};
 use crate::config::values::HttpVersion;
 use crate::host;
 use crate::spine::Pass;
+use crate::units::Boot;
+
+/// Measures how long a request waits for a connection that is not there yet: until this is dropped, whatever comes of it.
+pub(super) struct Dialing<'a> {
+    pool: &'a Pool,
+    sent: &'a Sent,
+    since: Boot,
+}
+
+impl<'a> Dialing<'a> {
+    pub(super) fn begin(pool: &'a Pool, sent: &'a Sent) -> Self {
+        let since = pool.now();
+        Self { pool, sent, since }
+    }
+}
+
+impl Drop for Dialing<'_> {
+    fn drop(&mut self) {
+        self.sent.connected(self.pool.now().since(self.since));
+    }
+}
 
 pub(super) async fn open(
     pass: &Pass,

@@ -30,6 +30,7 @@ use crate::meters::{ConnectResult, Registry};
 use crate::spine::Pass;
 use crate::units::Clock;
 use alarm::FirstByte;
+use connect::Dialing;
 use http2::{Failed, Session};
 use pool::Sender;
 
@@ -67,16 +68,23 @@ impl Dialer {
     /// connection. A request of which a byte may have left is sent again only if the upstream says that it did not look
     /// at it, which HTTP/2 can say; then once, over another connection, and only if its body is still whole.
     ///
+    /// How long it waited for new connections is told to `sent`.
+    ///
     /// # Errors
     /// [`Fault`]: the name, the connection, TLS, the time or the answer.
-    pub async fn send(&self, pass: &Pass, request: Request<RequestBody>) -> Result<Answer, Fault> {
+    pub async fn send(
+        &self,
+        pass: &Pass,
+        request: Request<RequestBody>,
+        sent: &Sent,
+    ) -> Result<Answer, Fault> {
         let mut request = request;
         let mut refused_by: Option<Arc<Session>> = None;
         loop {
             let (mut line, reused) = match self.pool.take(pass.key(), refused_by.as_ref()) {
                 Some(line) => (line, true),
                 // Boxed, because it is rare and large: every trip would carry room for it.
-                None => Box::pin(self.open(pass, refused_by.as_ref())).await?,
+                None => Box::pin(self.open(pass, refused_by.as_ref(), sent)).await?,
             };
             if !is_ready(&mut line, reused).await {
                 if reused {
@@ -111,8 +119,8 @@ impl Dialer {
                     continue;
                 }
             };
-            let mut sent = pin!(sender.try_send_request(request));
-            let answered = poll_fn(|cx| match sent.as_mut().poll(cx) {
+            let mut sending = pin!(sender.try_send_request(request));
+            let answered = poll_fn(|cx| match sending.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
                 Poll::Pending => first_byte.poll(line.alarm(), cx).map(|()| None),
             });
@@ -134,7 +142,9 @@ impl Dialer {
         &self,
         pass: &Pass,
         shunned: Option<&Arc<Session>>,
+        sent: &Sent,
     ) -> Result<(Line, bool), Fault> {
+        let _dialing = Dialing::begin(&self.pool, sent);
         let deadline = Instant::now() + pass.upstream().patience.connect;
         let certain = pass.upstream().origin.http == HttpVersion::Two;
         let turn = self.pool.turn(pass.key(), certain);

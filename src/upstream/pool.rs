@@ -12,7 +12,7 @@ use super::shelf::{Idle, Shared, Shelf};
 use super::{Alarm, RequestBody};
 use crate::meters::Registry;
 use crate::spine::PoolKey;
-use crate::units::Clock;
+use crate::units::{Boot, Clock};
 
 /// The connections that may be used again.
 pub struct Pool {
@@ -242,6 +242,11 @@ impl Pool {
     pub(super) fn opened(self: &Arc<Self>) -> Open {
         self.meters.process().upstream_opened();
         Open(Arc::clone(self))
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Boot {
+        self.clock.boot()
     }
 
     /// How many connections are idle.

@@ -43,6 +43,7 @@ pub fn line(entry: &Entry) -> String {
     }
     parts.extend(amount(entry));
     parts.extend(words(entry).into_iter().map(str::to_owned));
+    parts.extend(times(entry));
     let request = entry.text("request_id").map(plain).unwrap_or_default();
     let about = if entry.about > 0 && entry.kind != Kind::Gap {
         format!(" of {}", entry.about)
@@ -61,6 +62,33 @@ pub fn line(entry: &Entry) -> String {
         let _ = write!(out, " ({request})");
     }
     out.trim_end_matches([':', ' ']).to_owned()
+}
+
+/// How long it took, and what of that.
+fn times(entry: &Entry) -> Option<String> {
+    let took = millis(entry.number("took_us")?);
+    let of_that: Vec<String> = [
+        ("queued", "queue_wait_us"),
+        ("connecting", "connect_us"),
+        ("first piece after", "first_us"),
+    ]
+    .into_iter()
+    .filter_map(|(what, name)| Some(format!("{what} {}", millis(entry.number(name)?))))
+    .collect();
+    if of_that.is_empty() {
+        return Some(format!("took {took}"));
+    }
+    Some(format!("took {took}: {}", of_that.join(", ")))
+}
+
+/// Microseconds for people.
+fn millis(micros: u64) -> String {
+    let (whole, rest) = (micros / 1_000, micros % 1_000);
+    if rest == 0 {
+        return format!("{whole} ms");
+    }
+    let rest = format!("{rest:03}");
+    format!("{whole}.{} ms", rest.trim_end_matches('0'))
 }
 
 fn amount(entry: &Entry) -> Option<String> {

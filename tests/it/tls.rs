@@ -2,15 +2,19 @@
 //! The keys in `tls/` are worth nothing: they were made for this, and `private-authority.pem` signed all but `server.pem`.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use outrigger::app::Source;
 use outrigger::host;
+use outrigger::journal::{Kind, Reader, Wanted};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{HandshakeKind, ServerConfig};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -148,6 +152,68 @@ async fn what_is_spoken_is_agreed_on() {
         }
         is_whole(&mut caller).await;
     }
+}
+
+/// What a record says of the time it took to get a connection, in the log and, of a call that is over, in the journal.
+#[tokio::test]
+async fn who_waits_for_a_new_connection_finds_that_on_record() {
+    let state = tempfile::tempdir().expect("a directory");
+    let upstream = Upstream::bind().await;
+    let text = config(upstream.at, &trusting("private-authority.pem")) + "[journal]\n";
+    let mut stage = Stage::keeping(upstream, Source::Text("test", text), state.path());
+
+    let mut first = ask(&stage, "key-acme").await;
+    let socket = stage.upstream.accept().await.into_stream();
+    stage.clock.advance(Duration::from_millis(40));
+    let acceptor = acceptor("private.pem", &[]);
+    let shaken = within("a handshake", acceptor.accept(socket)).await;
+    let mut stream = shaken.expect("a handshake");
+    answer(&mut stream).await;
+    is_whole(&mut first).await;
+    let told = stage.record().await;
+    assert_eq!(
+        (&told["connect_us"], &told["left_us"]),
+        (&40_000.into(), &0.into())
+    );
+
+    let mut second = ask(&stage, "key-acme").await;
+    answer(&mut stream).await;
+    is_whole(&mut second).await;
+    let told = stage.record().await;
+    assert_eq!(
+        (&told["ending"], &told["connect_us"]),
+        (&"complete".into(), &Value::Null)
+    );
+
+    // Nobody shares that connection: another tenant's is new, and does not come about.
+    let mut third = ask(&stage, "key-other").await;
+    let socket = stage.upstream.accept().await.into_stream();
+    stage.clock.advance(Duration::from_millis(7));
+    drop(socket);
+    third.answer().await;
+    let told = stage.record().await;
+    assert_eq!(
+        (&told["code"], &told["connect_us"]),
+        (&"upstream-tls".into(), &7_000.into())
+    );
+
+    let mut said = Vec::new();
+    let wanted = Wanted::default();
+    stage.sidecar.close();
+    Reader::open(&state.path().join("journal")).read(&wanted, &mut |line| {
+        if line.frame.head.kind == Kind::End {
+            let payload = serde_json::from_slice(line.payload.expect("its key is here"));
+            let payload: Value = payload.expect("a document");
+            said.push((payload["tenant"].clone(), payload["connect_us"].clone()));
+        }
+        ControlFlow::Continue(())
+    });
+    let expected = [
+        ("acme".into(), 40_000.into()),
+        ("acme".into(), Value::Null),
+        ("other".into(), 7_000.into()),
+    ];
+    assert_eq!(said, expected);
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn call(book: &Arc<Book>, more: &str, held: u64, end: &str, cost: u64) {
 const COMPLETE: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
     \"request_bytes\":90,\"response_bytes\":500,\"input_tokens\":120,\"output_tokens\":30,\
     \"cache_read_tokens\":20,\"usage\":\"reported\",\"cost_nano_usd\":1234567,\
-    \"cost_lines\":{\"input\":\"1000000000\",\"output\":\"234567000\"},\"took_us\":250000";
+    \"cost_lines\":{\"input\":\"1000000000\",\"output\":\"234567000\"},\
+    \"queue_wait_us\":1500,\"connect_us\":31040,\"first_us\":90000,\"took_us\":250000";
 
 const UNPRICED: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
     \"input_tokens\":7,\"output_tokens\":8,\"usage\":\"estimated\",\"unpriced\":\"yes\",\

@@ -77,7 +77,7 @@ pub(super) async fn forward(
         let entry = Box::pin(entry::intent(run)).await?;
         run.records(entry);
     }
-    let sent = run.ground().dialer.send(&pass, request);
+    let sent = run.ground().dialer.send(&pass, request, run.sent());
     let upstream::Answer { response, line } = sent.await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Broken("the upstream switched protocols unasked").into());

@@ -113,6 +113,10 @@ impl Run {
             line.text(name!("service_tier"), clipped(tier));
         }
         answer.place.tell(line);
+        let connecting = self.sent.connecting();
+        if connecting > 0 {
+            line.number(name!("connect_us"), u64::from(connecting));
+        }
         for (name, at) in [
             (name!("left_us"), answer.left_at),
             (name!("head_us"), answer.head_at),
