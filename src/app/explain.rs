@@ -77,7 +77,10 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<(String, bool
     }
     let asker = Asker::of(snapshot, tenant, upstream);
     let verdict = match Governed::of(upstream.dialect, classified.endpoint) {
-        None => endpoint(&asker, classified.endpoint, classified.path).map(|()| Verdict::default()),
+        None => endpoint(&asker, classified.endpoint, classified.path).map(|rule| Verdict {
+            rule: rule.cloned(),
+            ..Verdict::default()
+        }),
         Some(governed) => read(governed, question)
             .and_then(|asked| judge(&asker, upstream, classified.endpoint, &asked)),
     };

@@ -1,6 +1,9 @@
 //! The request log: one line per trip. The time, the tenant, the id and the generation come from the spine and
 //! cannot be left out; the trip adds its facts. Must never hold a prompt, an answer or a credential.
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use super::{LogFormat, Spine};
 use crate::units::Boot;
 use crate::units::digits::decimal;
@@ -143,11 +146,23 @@ impl Line<'_> {
     /// A short text of the caller or the configuration, escaped.
     pub fn text(&mut self, name: &'static Name, value: &str) {
         self.name(name);
-        if plain(value, self.format) {
-            self.out.extend_from_slice(value.as_bytes());
-        } else {
-            quoted(value, self.out);
+        self.put(value);
+    }
+
+    /// A short text that is put together where it is needed, escaped.
+    pub fn shown(&mut self, name: &'static Name, value: &impl Display) {
+        self.name(name);
+        let start = self.out.len();
+        // Writing to a `Vec` cannot fail.
+        let _ = write!(self.out, "\"{value}\"");
+        let text = self.out.get(start + 1..self.out.len() - 1);
+        let text = text.unwrap_or_default();
+        if self.format == LogFormat::Json && !is_odd(text) {
+            return;
         }
+        let text = String::from_utf8_lossy(text).into_owned();
+        self.out.truncate(start);
+        self.put(&text);
     }
 
     /// Amounts by words of a closed vocabulary, as texts: they are larger than JSON's numbers are exact. In documents only.
@@ -168,6 +183,14 @@ impl Line<'_> {
             self.out.push(before);
         }
         self.out.push(b'}');
+    }
+
+    fn put(&mut self, value: &str) {
+        if plain(value, self.format) {
+            self.out.extend_from_slice(value.as_bytes());
+        } else {
+            quoted(value, self.out);
+        }
     }
 
     fn name(&mut self, name: &'static Name) {
@@ -199,17 +222,22 @@ fn plain(value: &str, format: LogFormat) -> bool {
 
 fn quoted(value: &str, out: &mut Vec<u8>) {
     // Names are plain, nearly all of them.
-    let odd = value.bytes().fold(0, |odd, byte| {
-        odd | u8::from(!(b' '..0x7f).contains(&byte))
-            | u8::from(byte == b'"')
-            | u8::from(byte == b'\\')
-    });
-    if odd == 0 {
+    if is_odd(value.as_bytes()) {
+        // Writing to a `Vec` cannot fail.
+        let _ = serde_json::to_writer(out, value);
+    } else {
         out.push(b'"');
         out.extend_from_slice(value.as_bytes());
         out.push(b'"');
-    } else {
-        // Writing to a `Vec` cannot fail.
-        let _ = serde_json::to_writer(out, value);
     }
+}
+
+/// Whether a text cannot stand in JSON as it is.
+fn is_odd(text: &[u8]) -> bool {
+    let odd = text.iter().fold(0, |odd, byte| {
+        odd | u8::from(!(b' '..0x7f).contains(byte))
+            | u8::from(*byte == b'"')
+            | u8::from(*byte == b'\\')
+    });
+    odd != 0
 }

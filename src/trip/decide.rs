@@ -5,6 +5,7 @@
 mod terms;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -55,8 +56,8 @@ pub struct Verdict {
     pub hides_usage: bool,
     /// Whether the answer must say where the model ran.
     pub checks_geo: bool,
-    /// The rule that let the model pass.
-    pub rule: Option<std::sync::Arc<Rule>>,
+    /// The rule that let the model pass, or the endpoint where none is named.
+    pub rule: Option<Arc<Rule>>,
 }
 
 /// Who asks, as far as deciding needs to know.
@@ -131,27 +132,31 @@ impl Allowed {
 /// Whether the endpoint is open at all, before a byte of the body is read.
 pub(super) fn glance(run: &Run, asking: &Asking) -> Result<(), Refusal> {
     let asker = Asker::of(run.snapshot(), run.tenant(), &asking.target.upstream);
-    opened(&asker, asking.target.endpoint)
+    opened(&asker, asking.target.endpoint).map(|_| ())
 }
 
 pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal> {
     let Inquiry { asking, content } = inquiry;
-    let tenant = std::sync::Arc::clone(run.tenant());
+    let tenant = Arc::clone(run.tenant());
     let asker = Asker::of(run.snapshot(), &tenant, &asking.target.upstream);
     let body = match content {
         Content::Opaque(body) => {
-            endpoint(&asker, asking.target.endpoint, &asking.target.path)?;
+            let rule = endpoint(&asker, asking.target.endpoint, &asking.target.path)?;
+            // Nobody but the journal asks for it.
+            let recorded = run.ground().journal.is_some();
+            run.allowed(rule.filter(|_| recorded).cloned());
             AllowedBody::Opaque(body)
         }
         Content::Governed { asked, pieces } => {
             run.asks(&asked);
-            let verdict = judge(
+            let mut verdict = judge(
                 &asker,
                 &asking.target.upstream,
                 asking.target.endpoint,
                 &asked,
             )?;
             run.sends(&verdict);
+            run.allowed(verdict.rule.take());
             AllowedBody::Governed {
                 asked,
                 pieces,
@@ -162,25 +167,30 @@ pub(super) fn decide(run: &mut Run, inquiry: Inquiry) -> Result<Allowed, Refusal
     Ok(Allowed { asking, body })
 }
 
-/// Whether an endpoint whose body is not governed is open.
+/// Whether an endpoint whose body is not governed is open, and by which rule; by none if it is open to everybody.
 ///
 /// # Errors
 /// The refusal, with the rule.
-pub fn endpoint(asker: &Asker<'_>, endpoint: Endpoint, path: &str) -> Result<(), Refusal> {
+pub fn endpoint<'a>(
+    asker: &Asker<'a>,
+    endpoint: Endpoint,
+    path: &str,
+) -> Result<Option<&'a Arc<Rule>>, Refusal> {
     if endpoint == Endpoint::Models {
         return model_by_id(asker, path);
     }
-    opened(asker, endpoint)?;
+    let rule = opened(asker, endpoint)?;
     if is_stateful(endpoint) {
         references(asker, endpoint.as_str())?;
     }
-    terms::unread(asker, endpoint)
+    terms::unread(asker, endpoint)?;
+    Ok(rule)
 }
 
 /// Whether the policy opens an endpoint, if it is closed by default.
-fn opened(asker: &Asker<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
+fn opened<'a>(asker: &Asker<'a>, endpoint: Endpoint) -> Result<Option<&'a Arc<Rule>>, Refusal> {
     if endpoint.opening() == Opening::Always {
-        return Ok(());
+        return Ok(None);
     }
     let (permission, rule) = asker.policy.endpoint(endpoint);
     if permission == Permission::Deny {
@@ -191,18 +201,18 @@ fn opened(asker: &Asker<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
         );
         return Err(Refusal::new(Code::EndpointDenied, text).by(rule));
     }
-    Ok(())
+    Ok(Some(rule))
 }
 
 /// Listing models is open, since the list is filtered; looking one up is as open as using it.
-fn model_by_id(asker: &Asker<'_>, path: &str) -> Result<(), Refusal> {
+fn model_by_id<'a>(asker: &Asker<'a>, path: &str) -> Result<Option<&'a Arc<Rule>>, Refusal> {
     let Some(id) = path.strip_prefix(MODEL_PATH) else {
-        return Ok(());
+        return Ok(None);
     };
     let id = percent_decoded(id);
     let (permission, rule) = asker.policy.models.usable(&id);
     if permission == Permission::Allow {
-        return Ok(());
+        return Ok(Some(rule));
     }
     let shown: String = id.chars().take(128).collect();
     let text = format!("there is no model `{shown}` for this tenant");
@@ -242,12 +252,15 @@ pub fn judge(
     endpoint: Endpoint,
     asked: &Asked,
 ) -> Result<Verdict, Refusal> {
-    opened(asker, endpoint)?;
+    let opened = opened(asker, endpoint)?;
     let mut verdict = Verdict::default();
     if endpoint == Endpoint::ClientSecrets {
         session(asker, asked)?;
     } else {
         model(asker, asked, &mut verdict)?;
+    }
+    if verdict.rule.is_none() {
+        verdict.rule = opened.cloned();
     }
     for (other, path) in asked.other_models() {
         model_allowed(asker, other, "another model it names")
@@ -320,14 +333,10 @@ fn is_optional(endpoint: Endpoint) -> bool {
     )
 }
 
-fn model_allowed(
-    asker: &Asker<'_>,
-    model: &str,
-    which: &str,
-) -> Result<std::sync::Arc<Rule>, Refusal> {
+fn model_allowed(asker: &Asker<'_>, model: &str, which: &str) -> Result<Arc<Rule>, Refusal> {
     let (permission, rule) = asker.policy.models.permission(model);
     if permission == Permission::Allow {
-        return Ok(std::sync::Arc::clone(rule));
+        return Ok(Arc::clone(rule));
     }
     let shown: String = model.chars().take(128).collect();
     let role = if which.is_empty() {

@@ -2,6 +2,7 @@
 //! moved, the request line written. It is a `Drop`, so that no exit can forget it.
 //! Must never do IO, and never fail.
 
+mod decision;
 mod money;
 mod parting;
 mod place;
@@ -24,12 +25,13 @@ use crate::config::values::{OnMismatch, Proof};
 use crate::journal::OpenEntry;
 use crate::limits::{Account, Hold, Lease, Order, Who};
 use crate::meters::Direction;
-use crate::snapshot::{Held, Policy, Rule, Snapshot, Tenant, Upstream};
+use crate::snapshot::{Held, Policy, Snapshot, Tenant, Upstream};
 use crate::spine::Spine;
 use crate::units::{Boot, Code, Ending, Endpoint, HungUp, Phase, RequestId, TenantId, Wall};
 use crate::upstream::{AnswerBody, Sent};
 use crate::wire::dialect::asked::Asked;
 use crate::wire::dialect::tally::Meter;
+use decision::Decision;
 pub(super) use money::Affords;
 use place::Place;
 use words::{clip, clipped};
@@ -62,7 +64,7 @@ pub(super) struct Run {
     code: Option<Code>,
     /// Why an answer was cut.
     cause: Option<Code>,
-    rule: Option<Arc<Rule>>,
+    decision: Decision,
     /// What has become of it since its caller hung up.
     hung_up: Option<HungUp>,
 }
@@ -207,7 +209,7 @@ impl Run {
             queue_wait: None,
             code: None,
             cause: None,
-            rule: None,
+            decision: Decision::default(),
             hung_up: None,
         })
     }
@@ -481,7 +483,7 @@ impl Run {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.ends(Ending::Refused);
         self.code = Some(refusal.code);
-        self.rule.clone_from(&refusal.rule);
+        self.decision = Decision::Refused(refusal.rule.clone());
         self.answer.status = StatusCode::from_u16(refusal.code.status()).ok();
     }
 

@@ -21,16 +21,25 @@ pub fn line(entry: &Entry) -> String {
         let value = entry.text(name);
         parts.extend(value.map(|value| format!("{name} {}", plain(value))));
     }
+    let allowed = entry.text("decision") == Some("allowed");
+    let rule = entry.text("rule").map(plain);
+    parts.extend(
+        rule.as_ref()
+            .filter(|_| allowed)
+            .map(|rule| format!("allowed by {rule}")),
+    );
     parts.extend(entry.text("ending").map(plain));
     parts.extend(
         entry
             .number("status")
             .map(|status| format!("status {status}")),
     );
-    for name in ["code", "cause", "rule"] {
+    for name in ["code", "cause"] {
         let value = entry.text(name);
         parts.extend(value.map(|value| format!("{name} {}", plain(value))));
     }
+    let refused_by = rule.filter(|_| !allowed);
+    parts.extend(refused_by.map(|rule| format!("rule {rule}")));
     if let (Some(input), Some(output)) =
         (entry.number("input_tokens"), entry.number("output_tokens"))
     {

@@ -223,3 +223,74 @@ async fn what_a_stream_goes_on_to_hold_is_on_record_before_it_goes_on() {
     let held = extended.last().copied().unwrap_or(seen[0].1);
     assert!(settled <= held, "{settled} of {held}: {seen:?}");
 }
+
+/// What is asked, what is decided, and the rule: its key, and what its line in the configuration begins with.
+const DECISIONS: [[&str; 4]; 5] = [
+    [CHAT, "allowed", "models.allow", "models.allow"],
+    [
+        "/openai/v1/audio/speech",
+        "refused",
+        "endpoints.allow",
+        "endpoints.allow",
+    ],
+    [
+        "/openai/v1/files",
+        "allowed",
+        "endpoints.allow",
+        "\"files\"",
+    ],
+    ["/openai/v1/models", "allowed", "", ""],
+    [CHAT, "refused", "", ""],
+];
+
+#[tokio::test]
+async fn each_record_says_what_was_decided_and_by_which_rule() {
+    let state = tempfile::tempdir().expect("a directory");
+    let added = "policy = \"p\"\nlimits.requests = \"4/h\"\nlimits.queue = 0\n[journal]\n[policies.p]\n\
+        models.allow = [\"m\"]\nendpoints.allow = [\n\"chat-completions\",\n\"files\",\n]\n";
+    let upstream = Upstream::bind().await;
+    let text = config(upstream.at, added);
+    let source = Source::Text("test", text.clone());
+    let mut stage = Stage::keeping(upstream, source, state.path());
+    let mut expected = Vec::new();
+    for [path, decision, key, sign] in DECISIONS {
+        let mut caller = stage.caller().await;
+        let get = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        match path {
+            "/openai/v1/files" | "/openai/v1/models" => caller.send(get.as_bytes()).await,
+            _ => caller.send(&post(path, &question(5))).await,
+        }
+        if decision == "allowed" {
+            let mut peer = stage.upstream.accept().await;
+            peer.sees(b"\r\n\r\n").await;
+            peer.send(&json(r#"{"data":[]}"#)).await;
+            peer.close_after().await;
+        }
+        caller.answer().await;
+        let rule = (!key.is_empty()).then(|| {
+            let line = text.lines().position(|line| line.starts_with(sign));
+            let line = line.expect("a line") + 1;
+            format!("policies.p.{key} (test:{line})")
+        });
+        // What let a call pass is for the journal only.
+        let told = stage.record().await;
+        let refused_by = rule.clone().filter(|_| decision == "refused");
+        assert_eq!(told["rule"].as_str(), refused_by.as_deref(), "{told}");
+        if decision == "allowed" {
+            expected.push((Kind::Intent, decision, rule.clone()));
+            expected.push((Kind::End, decision, rule));
+        } else {
+            expected.push((Kind::Refusal, decision, rule));
+        }
+    }
+    stage.sidecar.close();
+    let seen = records(state.path());
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(kind, _, told)| {
+            let decision = told["decision"].as_str().expect("a decision");
+            (*kind, decision, told["rule"].as_str().map(str::to_owned))
+        })
+        .collect();
+    assert_eq!(seen, expected);
+}

@@ -61,7 +61,7 @@ async fn call(book: &Arc<Book>, more: &str, held: u64, end: &str, cost: u64) {
     entry.end(record(cost, &end_of(&tenant, more, end)));
 }
 
-const COMPLETE: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
+const COMPLETE: &str = "\"decision\":\"allowed\",\"rule\":\"policies.p.models.allow (outrigger.toml:7)\",\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\":200,\
     \"request_bytes\":90,\"response_bytes\":500,\"input_tokens\":120,\"output_tokens\":30,\
     \"cache_read_tokens\":20,\"usage\":\"reported\",\"cost_nano_usd\":1234567,\
     \"cost_lines\":{\"input\":\"1000000000\",\"output\":\"234567000\"},\
@@ -71,7 +71,7 @@ const UNPRICED: &str = "\"ending\":\"complete\",\"ended_in\":\"meter\",\"status\
     \"input_tokens\":7,\"output_tokens\":8,\"usage\":\"estimated\",\"unpriced\":\"yes\",\
     \"cost_nano_usd\":5000000,\"cost_lines\":{\"output\":\"5000000000\"},\"took_us\":1500";
 
-const REFUSED: &str = "\"ending\":\"refused\",\"ended_in\":\"admit\",\"status\":402,\
+const REFUSED: &str = "\"decision\":\"refused\",\"rule\":\"tenants.acme.budgets.day (outrigger.toml:9)\",\"ending\":\"refused\",\"ended_in\":\"admit\",\"status\":402,\
     \"code\":\"budget-exhausted\",\"took_us\":40";
 
 const PLANNER: &str =

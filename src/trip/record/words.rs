@@ -27,8 +27,8 @@ impl Run {
         if let Some(cause) = self.cause {
             line.word(name!("cause"), cause.as_str());
         }
-        if let Some(rule) = &self.rule {
-            line.text(name!("rule"), &rule.to_string());
+        if let Some(rule) = self.refused_by() {
+            line.shown(name!("rule"), rule);
         }
         self.answer_facts(line);
         if let Some(usage) = usage {
@@ -53,6 +53,7 @@ impl Run {
         if let Some(by) = self.question.by {
             line.word(name!("identity"), by.as_str());
         }
+        self.decision(line);
     }
 
     fn question_facts(&self, line: &mut Line<'_>) {
