@@ -354,11 +354,11 @@ const LOG_DROPPED: Family = Family::counter(
 
 const DURATION: Family = Family::histogram(
     "outrigger_request_duration_seconds",
-    "Time from the head of a request to the last byte of its answer.",
+    "Time from the head of a request to the last byte of its answer, or to where its caller left; without what was read on when the caller had left.",
 );
 const FIRST_TOKEN: Family = Family::histogram(
     "outrigger_first_token_seconds",
-    "Time from the head of a request to the first body byte of its answer.",
+    "Time from the head of a request to the first body byte of its answer; without what came when the caller had left.",
 );
 const COST: Family = Family::counter(
     "outrigger_cost_usd_total",

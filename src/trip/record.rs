@@ -552,13 +552,17 @@ impl Drop for Run {
             self.spine.meters().hang_up(hung_up);
         }
         let meters = self.spine.meters();
-        meters.duration(now.since(self.spine.started()));
+        let waited = !self.went_on_alone();
+        if waited {
+            meters.duration(now.since(self.spine.started()));
+        }
+        let heard = waited || self.answer.bytes > 0;
         if self.answer.pieces > 0 {
             // An answer that came in one piece began when it ended.
             self.answer.first_at.get_or_insert(now);
         }
         let meters = self.spine.meters();
-        if let Some(first) = self.answer.first_at {
+        if let Some(first) = self.answer.first_at.filter(|_| heard) {
             meters.first_token(first.since(self.spine.started()));
         }
         meters.bytes(Direction::Request, self.sent.bytes());

@@ -150,6 +150,40 @@ async fn who_leaves_after_any_event_pays_what_the_provider_reports_if_that_is_wa
 }
 
 #[tokio::test]
+async fn only_who_waits_is_counted_as_waiting() {
+    let mut stage = stage(DRAIN).await;
+    let talk = chat();
+    let counted = |stage: &Stage| {
+        ["request_duration", "first_token"].map(|of| {
+            let count = format!("outrigger_{of}_seconds_count");
+            stage.metric(&count, "tenant=\"acme\"")
+        })
+    };
+    // How many events the caller hears of, and what is counted of it: its end, its beginning.
+    let heard = [(talk.events.len(), [1, 1]), (0, [0, 0]), (4, [0, 1])];
+    let (mut kept, mut expected) = (None, [0, 0]);
+    for (at, (count, adds)) in heard.into_iter().enumerate() {
+        let (mut caller, mut peer) = streaming(&stage, &talk, count, kept).await;
+        if at == 0 {
+            peer.send(END).await;
+            caller.sees("0\r\n\r\n").await;
+        } else {
+            leaves(&stage, caller).await;
+            for event in &talk.events[count..] {
+                peer.send(&chunk(event)).await;
+            }
+            peer.send(END).await;
+        }
+        let line = stage.record().await;
+        let alone = (at > 0).then_some("drained");
+        assert_eq!(line["hang_up"].as_str(), alone, "{line}");
+        expected = [expected[0] + adds[0], expected[1] + adds[1]];
+        assert_eq!(counted(&stage), expected, "after {count} events: {line}");
+        kept = Some(peer);
+    }
+}
+
+#[tokio::test]
 async fn who_leaves_after_any_event_pays_what_came_or_all_that_was_held() {
     for policy in ["", "hang_up = \"estimate\""] {
         for talk in [chat(), responses(), messages()] {

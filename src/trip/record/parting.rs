@@ -39,6 +39,14 @@ impl Run {
         &self.door
     }
 
+    /// Whether its caller did not wait for its end, which says nothing about how long callers wait.
+    pub(super) fn went_on_alone(&self) -> bool {
+        self.hung_up.is_some_and(|how| match how {
+            HungUp::Drained | HungUp::TimedOut | HungUp::TooLarge | HungUp::CutShort => true,
+            HungUp::Cancelled | HungUp::Estimated | HungUp::Crowded => false,
+        })
+    }
+
     /// Bytes of its answer that nobody heard.
     pub(in crate::trip) fn unheard(&self) -> u64 {
         self.answer.unheard
