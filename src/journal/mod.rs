@@ -44,5 +44,5 @@ pub use opening::Journal;
 pub use read::{Line, Reader, Wanted};
 pub use recover::{Alarm, Recovered, Recovery, Torn};
 pub use settings::{Mode, OnFailure, Settings, Terms};
-pub use verify::{Invalid, Verdict, Why, verify};
+pub use verify::{Invalid, Verdict, Why, verify, verify_until};
 pub use waiting::{Intent, Written};

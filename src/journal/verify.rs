@@ -55,11 +55,45 @@ impl Verdict {
 /// without them, older files in the place of newer ones cannot be told. Whoever wants to be sure that the keys are the right
 /// ones compares `public` with what he knows; otherwise it is read from the directory.
 pub fn verify(directory: &Path, public: Option<[u8; 32]>, elsewhere: &str) -> Verdict {
+    check(directory, public, elsewhere, &|| false).verdict
+}
+
+/// The same, until that says that nobody waits for it any more, which is asked for every segment and a thousand records: then
+/// there is no verdict.
+pub fn verify_until(
+    directory: &Path,
+    elsewhere: &str,
+    is_over: &dyn Fn() -> bool,
+) -> Option<Verdict> {
+    let Checked {
+        verdict,
+        called_off,
+    } = check(directory, None, elsewhere, is_over);
+    (!called_off).then_some(verdict)
+}
+
+struct Checked {
+    verdict: Verdict,
+    called_off: bool,
+}
+
+/// It is asked once for so many records whether anybody waits.
+const LOOK_UP: u64 = 1_024;
+
+fn check(
+    directory: &Path,
+    public: Option<[u8; 32]>,
+    elsewhere: &str,
+    is_over: &dyn Fn() -> bool,
+) -> Checked {
     let keys = ReadKeys::read(directory);
     let mut verdict = Verdict::default();
     let Some(public) = public.or(keys.public) else {
         verdict.invalid.push(Invalid::of(Why::NoPublicKey));
-        return verdict;
+        return Checked {
+            verdict,
+            called_off: false,
+        };
     };
     let places = Places::new(directory);
     let mut check = Check {
@@ -76,12 +110,19 @@ pub fn verify(directory: &Path, public: Option<[u8; 32]>, elsewhere: &str) -> Ve
         retired: 0,
         newest: None,
         scratch: Vec::new(),
+        is_over,
+        called_off: false,
     };
     check.keys();
     check.files();
-    check.elsewhere(elsewhere);
-    check.name_tenants();
-    check.verdict
+    if !check.called_off {
+        check.elsewhere(elsewhere);
+        check.name_tenants();
+    }
+    Checked {
+        verdict: check.verdict,
+        called_off: check.called_off,
+    }
 }
 
 /// The files of the newest segment, read in this order: a seal is of a whole segment, a line of points about a frame that is
@@ -124,9 +165,18 @@ pub(super) struct Check<'a> {
     retired: u64,
     newest: Option<Newest>,
     scratch: Vec<u8>,
+    is_over: &'a dyn Fn() -> bool,
+    /// Nobody waits for the verdict, so there is none.
+    called_off: bool,
 }
 
 impl Check<'_> {
+    /// Whether to go on.
+    fn goes_on(&mut self) -> bool {
+        self.called_off = self.called_off || (self.is_over)();
+        !self.called_off
+    }
+
     pub(super) fn find(&mut self, invalid: Invalid) {
         self.verdict.invalid.push(invalid);
     }
@@ -156,6 +206,9 @@ impl Check<'_> {
         // First of all: what was written before that is complete in all others when they are read.
         self.newest = Some(Newest::read(self.places, last));
         for number in 1..=last {
+            if !self.goes_on() {
+                return;
+            }
             if !numbers.contains(&number) {
                 self.gone.push(number);
                 continue;
@@ -277,6 +330,9 @@ impl Check<'_> {
             match found {
                 Found::Frame(frame) => {
                     records += 1;
+                    if records % LOOK_UP == 0 && !self.goes_on() {
+                        break;
+                    }
                     sums.take(&frame);
                     self.record(number, &range, &frame, &mut opener);
                 }

@@ -22,4 +22,4 @@ pub use instances::{Instances, Query};
 pub use margin::{Margin, Revenues, Verdict};
 pub use moment::moment;
 pub use ocsf::event;
-pub use proof::{Proof, Validity, prove};
+pub use proof::{Proof, Validity, prove, prove_until};

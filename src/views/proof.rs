@@ -6,7 +6,7 @@ use std::path::Path;
 use super::entry::number;
 use super::error::ViewError;
 use super::instances::find;
-use crate::journal::{Invalid, Mark, Verdict, Why, verify};
+use crate::journal::{Invalid, Mark, Verdict, Why, verify, verify_until};
 
 /// What can be said of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,20 @@ pub struct Proof {
 /// There is none, or it cannot be read.
 pub fn prove(state: &Path, elsewhere: &str) -> Result<Proof, ViewError> {
     let directory = find(state)?;
-    let verdict = verify(&directory, None, elsewhere);
+    Ok(proof(&directory, &verify(&directory, None, elsewhere)))
+}
+
+/// The same, until that says that nobody waits for it any more: then there is nothing.
+///
+/// # Errors
+/// As above.
+pub fn prove_until(state: &Path, is_over: &dyn Fn() -> bool) -> Result<Option<Proof>, ViewError> {
+    let directory = find(state)?;
+    let verdict = verify_until(&directory, "", is_over);
+    Ok(verdict.map(|verdict| proof(&directory, &verdict)))
+}
+
+fn proof(directory: &Path, verdict: &Verdict) -> Proof {
     let blind = verdict
         .invalid
         .iter()
@@ -48,13 +61,13 @@ pub fn prove(state: &Path, elsewhere: &str) -> Result<Proof, ViewError> {
     };
     let place = directory.display().to_string();
     let findings = verdict.invalid.iter();
-    Ok(Proof {
+    Proof {
         validity,
         findings: findings
-            .map(|found| finding(&place, &verdict, found))
+            .map(|found| finding(&place, verdict, found))
             .collect(),
-        summary: format!("{place}: {}", summary(&verdict, validity)),
-    })
+        summary: format!("{place}: {}", summary(verdict, validity)),
+    }
 }
 
 fn finding(place: &str, verdict: &Verdict, found: &Invalid) -> String {

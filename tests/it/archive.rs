@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::serve::Served;
-use crate::stage::{Caller, Upstream, field, hash_of, json, sum, until};
+use crate::stage::{Caller, Upstream, field, hash_of, json, sum, until, within};
 
 const ALL: &str = "sees-all-0123456789abcdef";
 const OPERATES: &str = "operates-0123456789abcdef";
@@ -225,4 +225,72 @@ async fn an_erased_tenant_cannot_be_read_and_still_adds_up() {
     assert!(others.iter().all(|line| line["entry"].is_object()));
     let verdict = lines(&ask(at, ALL, "/audit/verify").await.1);
     assert_eq!(verdict[0]["validity"], "valid", "{verdict:?}");
+}
+
+/// A file that whoever reads it waits for, until somebody lets it go.
+fn trap(served: &Served, name: &str) -> std::path::PathBuf {
+    let path = served.home.path().join("state/journal/segments").join(name);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    path
+}
+
+/// Lets go of who reads it, if anybody does.
+fn lets_go(trap: &std::path::Path) -> bool {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let at_once = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut how = std::fs::OpenOptions::new();
+    how.write(true).custom_flags(at_once).open(trap).is_ok()
+}
+
+/// The journal has one reader at a time; one whose caller has gone stops before its next file.
+#[tokio::test]
+async fn a_verification_keeps_others_out_and_ends_with_who_asked_for_it() {
+    let (served, at) = two().await;
+    // The newest is read first; then the others, one after the other.
+    let (first, second) = (
+        trap(&served, "0000000000000009.points"),
+        trap(&served, "0000000000000002.points"),
+    );
+    let mut caller = Caller::connect(at).await;
+    let request = format!(
+        "GET /audit/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ALL}\r\n\r\n"
+    );
+    caller.send(request.as_bytes()).await;
+    let refusal = within("somebody to be kept out", async {
+        loop {
+            let (head, body) = ask(at, ALL, "/costs").await;
+            if !head.starts_with("HTTP/1.1 200 ") {
+                return head + &body;
+            }
+        }
+    })
+    .await;
+    assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    assert!(refusal.contains("\"error\":\"busy\""), "{refusal}");
+    let page = served.page("/metrics").await.1;
+    let refused = sum(
+        &page,
+        "outrigger_admin_calls_total",
+        "{verb=\"costs\",result=\"busy\"}",
+    );
+    assert_eq!(refused, 1, "{page}");
+
+    drop(caller);
+    within("the caller to be gone", async {
+        let open = |page: &str| sum(page, "outrigger_tasks", "{task=\"admin-connection\"}");
+        while open(&served.page("/metrics").await.1) > 0 {}
+    })
+    .await;
+    until("the first file to be read", || lets_go(&first)).await;
+    let head = within("the next one's turn", async {
+        loop {
+            let (head, _) = ask(at, ALL, "/costs").await;
+            if !head.starts_with("HTTP/1.1 503 ") {
+                return head;
+            }
+        }
+    })
+    .await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(!lets_go(&second), "nobody reads on");
 }
