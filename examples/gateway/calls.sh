@@ -9,7 +9,7 @@ call() {
     text=$1
     shift
     answer=$(curl -sS -o /dev/null -D - --unix-socket "$socket" -H 'content-type: application/json' "$@" \
-        -d '{"model":"gpt-5.6-mini","messages":[{"role":"user","content":"Hello"}]}' http://localhost/openai/v1/chat/completions)
+        -d '{"model":"gpt-5.6-luna","messages":[{"role":"user","content":"Hello"}]}' http://localhost/openai/v1/chat/completions)
     status=$(printf '%s' "$answer" | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p')
     code=$(printf '%s' "$answer" | sed -n 's/^outrigger-code: \([a-z-]*\).*/\1/p')
     echo "$text: $status $code"

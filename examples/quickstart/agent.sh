@@ -37,20 +37,20 @@ hello='"messages":[{"role":"user","content":"Hello"}]'
 openai="authorization: Bearer $OPENAI_API_KEY"
 
 echo "1. a streamed call"
-post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-mini\",\"stream\":true,$hello}" -H "$openai"
+post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-luna\",\"stream\":true,$hello}" -H "$openai"
 outcome
 echo "   $(streamed)"
 
 echo "2. the same call, with a key that is not this agent's"
-post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-mini\",\"stream\":true,$hello}" -H "authorization: Bearer sk-stolen"
+post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-luna\",\"stream\":true,$hello}" -H "authorization: Bearer sk-stolen"
 outcome
 
 echo "3. a larger model"
-post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-pro\",$hello}" -H "$openai"
+post "$OPENAI_BASE_URL/chat/completions" "{\"model\":\"gpt-5.6-sol\",$hello}" -H "$openai"
 outcome
 
 echo "4. a tool that searches the web from the provider's side"
-post "$OPENAI_BASE_URL/responses" '{"model":"gpt-5.6-mini","input":"Hello","tools":[{"type":"web_search"}]}' -H "$openai"
+post "$OPENAI_BASE_URL/responses" '{"model":"gpt-5.6-luna","input":"Hello","tools":[{"type":"web_search"}]}' -H "$openai"
 outcome
 
 echo "5. the other provider"

@@ -18,11 +18,11 @@ call() {
 acme="authorization: Bearer $ACME_KEY"
 globex="authorization: Bearer $GLOBEX_KEY"
 
-call "acme, a large model in the us" /openai/v1/chat/completions gpt-5.6-pro -H "$acme"
-call "globex, the same" /openai-eu/v1/chat/completions gpt-5.6-pro -H "$globex"
-call "globex, a small model in the us" /openai/v1/chat/completions gpt-5.6-mini -H "$globex"
-call "globex, a small model in the eu" /openai-eu/v1/chat/completions gpt-5.6-mini -H "$globex"
+call "acme, a large model in the us" /openai/v1/chat/completions gpt-5.6-sol -H "$acme"
+call "globex, the same" /openai-eu/v1/chat/completions gpt-5.6-sol -H "$globex"
+call "globex, a small model in the us" /openai/v1/chat/completions gpt-5.6-luna -H "$globex"
+call "globex, a small model in the eu" /openai-eu/v1/chat/completions gpt-5.6-luna -H "$globex"
 call "globex, an old model that is rewritten" /openai-eu/v1/chat/completions gpt-4o -H "$globex"
-call "globex, its key in the path" "/t/$GLOBEX_KEY/openai-eu/v1/chat/completions" gpt-5.6-mini
-call "both keys at once" /openai-eu/v1/chat/completions gpt-5.6-mini -H "$globex" -H "x-api-key: $ACME_KEY"
-call "nobody" /openai/v1/chat/completions gpt-5.6-mini
+call "globex, its key in the path" "/t/$GLOBEX_KEY/openai-eu/v1/chat/completions" gpt-5.6-luna
+call "both keys at once" /openai-eu/v1/chat/completions gpt-5.6-luna -H "$globex" -H "x-api-key: $ACME_KEY"
+call "nobody" /openai/v1/chat/completions gpt-5.6-luna

@@ -226,7 +226,7 @@ fn model_name(
     let Some((provider, model)) = parts.filter(|(_, model)| good(model)) else {
         let shown: String = name.value.chars().take(60).collect();
         let message = format!("`{}` cannot name a model's prices", shown.escape_debug());
-        let hint = "write the provider, `/` and the model: `\"openai/gpt-5.6-mini\"`; a `*` may stand at the end";
+        let hint = "write the provider, `/` and the model: `\"openai/gpt-5.6-luna\"`; a `*` may stand at the end";
         context.report(Problem::error(OutCode::BadName, name.site, message).hint(hint));
         return None;
     };

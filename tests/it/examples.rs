@@ -139,7 +139,7 @@ fn refusals_look_as_readme_shows() {
         (
             "To OpenAI's SDKs:",
             "$OPENAI_BASE_URL/chat/completions",
-            "gpt-5.6-pro",
+            "gpt-5.6-sol",
         ),
         (
             "To Anthropic's SDKs:",

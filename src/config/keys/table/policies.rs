@@ -29,7 +29,7 @@ pub(super) const POLICIES: &[Key] = &[
         "policies.*.models.default",
         Kind::Text(Grammar::Model),
         Fallback::Unset("a call that names no model is refused"),
-        "gpt-5.6-mini",
+        "gpt-5.6-luna",
         "the model when a call names none",
         "It goes through the other rules like any model asked for.",
     ),
