@@ -110,6 +110,8 @@ pub struct Costs {
     margins: Option<BTreeMap<String, Margin>>,
     /// What is held, and for whom, until its end is met. No more than sidecars had under way at once.
     open: HashMap<Call, Held>,
+    /// Corrections, until it is known what the calls were that they are about. No more than rows.
+    corrections: Vec<(Call, Vec<String>, Bill)>,
 }
 
 /// An intent: in which journal, whose, which.
@@ -142,6 +144,7 @@ impl Costs {
             first: None,
             margins: None,
             open: HashMap::new(),
+            corrections: Vec::new(),
         };
         let longer = Query {
             since: Wall(query.since.0.saturating_sub(LONGEST_CALL_MS)),
@@ -154,7 +157,41 @@ impl Costs {
         for (_, held) in std::mem::take(&mut costs.open) {
             costs.add(held.key, &Bill::held(held.amount));
         }
+        costs.correct(instances, query);
         costs
+    }
+
+    /// Corrections stand where their calls do, of whatever time those are, as far as the journal still has them.
+    fn correct(&mut self, instances: &mut Instances, query: &Query) {
+        let corrections = std::mem::take(&mut self.corrections);
+        let mut calls: HashMap<Call, Option<Held>> =
+            corrections.iter().map(|(call, ..)| (*call, None)).collect();
+        if calls.is_empty() {
+            return;
+        }
+        let ever = Query {
+            since: Wall(0),
+            ..query.clone()
+        };
+        instances.once_more(&ever, &mut |entry| {
+            for seq in [entry.seq, entry.about] {
+                if matches!(entry.kind, Kind::Intent | Kind::End | Kind::Refusal)
+                    && let Some(call) = calls.get_mut(&(entry.journal, entry.number, seq))
+                {
+                    let key = self.key_of_end(entry, call.take());
+                    *call = Some(Held {
+                        key,
+                        amount: entry.whole,
+                    });
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        for (call, unknown, bill) in corrections {
+            let known = calls.get(&call).and_then(Option::as_ref);
+            let key = known.map_or(unknown, |call| call.key.clone());
+            self.add(key, &bill);
+        }
     }
 
     /// Sets what tenants bring in against what they cost, from the time that was asked for to `now` at the latest. Without
@@ -210,7 +247,13 @@ impl Costs {
             Kind::Gap if counts => self.add(self.key(entry), &Bill::of_gap(entry)),
             // Those about no call change a budget, and cost nothing.
             Kind::Adjust if counts && entry.about > 0 => {
-                self.add(self.key(entry), &Bill::of_correction(entry));
+                let (key, bill) = (self.key(entry), Bill::of_correction(entry));
+                let same = self.by.iter().all(|by| *by == By::Tenant);
+                if same || self.corrections.len() >= self.most_rows {
+                    self.add(key, &bill);
+                } else {
+                    self.corrections.push((call, key, bill));
+                }
             }
             _ => {}
         }

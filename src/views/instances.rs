@@ -146,6 +146,22 @@ impl Instances {
         }
     }
 
+    /// Goes through them from their beginning, and leaves where the last call came to as it was.
+    pub(super) fn once_more(
+        &mut self,
+        query: &Query,
+        visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+    ) {
+        let before: Vec<Mark> = self.all.iter().map(|instance| instance.read_to).collect();
+        for instance in &mut self.all {
+            instance.read_to = Mark::default();
+        }
+        self.each(query, visit);
+        for (instance, mark) in self.all.iter_mut().zip(before) {
+            instance.read_to = mark;
+        }
+    }
+
     /// The latest records of all instances, in the order of their times. What is older is not read.
     pub fn newest(&mut self, query: &Query, most: usize) -> Vec<Entry> {
         let mut kept: Vec<Entry> = Vec::new();

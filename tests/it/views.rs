@@ -193,6 +193,54 @@ fn a_checkpoint_from_elsewhere_shows_an_older_copy() {
     assert_eq!(blind.code, Some(2), "{blind:?}");
 }
 
+/// A correction that is written days later counts where its call does, whatever was asked for by the time of either.
+#[test]
+fn a_correction_stands_where_its_call_does() {
+    let place = Place::new();
+    with_journal(&place.path("state"), async |journal, clock| {
+        let acme = journal
+            .book(&"acme".parse().unwrap(), Terms::default())
+            .unwrap();
+        call(&acme, PLANNER, 2_000_000, COMPLETE, 1_234_567).await;
+        let lost = acme.intent(record(
+            10_000_000,
+            &intent_of("acme", ",\"agent\":\"lost\""),
+        ));
+        drop(lost.await.unwrap());
+        clock.0.store(NOON + 3 * DAY, Ordering::Relaxed);
+        let correct = |about, amount, flags| {
+            let corrected = acme.correct(about, flags, record(amount, "{\"why\":\"late\"}"));
+            drop(corrected.unwrap().unwrap());
+        };
+        correct(1, 250_000_000, Flags::giving(false));
+        correct(2, 50_000_000, Flags::giving(true));
+        correct(3, 4_000_000, Flags::giving(true));
+        // Of a correction nobody has asked for anything.
+        correct(5, 1_000, Flags::giving(false));
+    });
+    let costs = |by: &str, more: &[&str]| {
+        let words = ["costs", "--state", "state", "--format", "csv", "--by", by];
+        let printed = place.run(&[&words, more].concat());
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        let lines = printed.out.lines().filter(|line| !line.starts_with("note"));
+        let rows = lines.skip(1).map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let total = cells[cells.len() - 2];
+            format!("{} {total}", cells[..cells.len() - 16].join(","))
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let called = "planner,gpt-5-mini,s-1,2025-03-01 0.201234567";
+    let lost = "lost,(none),(none),2025-03-01 0.006";
+    let other = "(none),(none),(none),2025-03-04 0.000001";
+    assert_eq!(costs("agent,model,session,day", &[]), [other, lost, called]);
+    // The call is not within the time; its correction is, and is known for what it is.
+    let since = ["--since", "2025-03-04"];
+    let later = ["(none) 0.000001", "lost -0.004", "planner 0.20"];
+    assert_eq!(costs("agent", &since), later);
+    assert_eq!(costs("tenant", &[]), ["acme 0.207235567"]);
+}
+
 #[test]
 fn who_follows_sees_what_comes() {
     let place = Place::new();
