@@ -2,7 +2,7 @@
 //! and who writes. A caller writes itself while the disk is quick, so that a record costs one system call and no change
 //! of threads; otherwise the writer's thread does. Must never hold the line's lock, or a book's, while it writes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
@@ -16,7 +16,7 @@ use super::keys::{Keyring, SLOT_BYTES};
 use super::pen::{Pen, Reach};
 use super::settings::{Mode, Settings};
 use super::ship::Shipping;
-use crate::units::{Boot, Clock, TenantId};
+use crate::units::{Boot, Clock, Map, TenantId};
 
 /// What all books, the writer and the journal's owner share.
 pub(super) struct Shared {
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) boot: BootId,
     pub(super) keyring: Mutex<Keyring>,
-    pub(super) books: Mutex<HashMap<TenantId, Arc<Book>>>,
+    pub(super) books: Mutex<Map<TenantId, Arc<Book>>>,
     line: Mutex<Line>,
     bell: Condvar,
     pub(super) pen: Mutex<Pen>,

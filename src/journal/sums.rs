@@ -1,16 +1,16 @@
 //! What records come to: each tenant's head, what is settled by window, what is open. The same sums make seals, are what a
 //! start recovers, and what a check compares. Must never read a payload.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::format::seal::Net;
 use super::format::{Chain, Flags, Frame, Held, Kind, Seal, TenantNumber, TenantSum, WindowId};
-use crate::units::Wall;
+use crate::units::{Map, Wall};
 
 /// All tenants' sums.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    pub(super) tenants: HashMap<TenantNumber, Account>,
+    pub(super) tenants: Map<TenantNumber, Account>,
     /// The latest time a record says.
     pub(super) newest: Wall,
 }

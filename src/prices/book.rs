@@ -1,11 +1,9 @@
 //! Which prices are a model's. Must never take a name that only begins alike for the same model: `gpt-5.5-pro` costs
 //! six times what `gpt-5.5` does. Only a date at its end makes an alias, and a `*` that the book itself has.
 
-use std::collections::HashMap;
-
 use super::bill::{Cost, Terms};
 use super::rates::{Draft, Rates};
-use crate::units::Usage;
+use crate::units::{Map, Usage};
 
 /// A provider of the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +66,7 @@ pub struct Book {
 #[derive(Debug)]
 struct Provider {
     name: Box<str>,
-    names: HashMap<Box<str>, Rates>,
+    names: Map<Box<str>, Rates>,
     /// The longest first.
     patterns: Vec<(Box<str>, Rates)>,
     dearest: Rates,
@@ -169,7 +167,7 @@ impl BookBuilder {
         found.unwrap_or_else(|| {
             self.providers.push(Provider {
                 name: name.into(),
-                names: HashMap::new(),
+                names: Map::default(),
                 patterns: Vec::new(),
                 dearest: free().clone(),
             });

@@ -1,7 +1,6 @@
 //! From what a request and its connection present to the tenant they prove. The first accepted proof that is presented must
 //! hold; there is no falling through to a weaker one, and proofs that name different tenants name nobody.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use http::HeaderName;
 
 use super::{Snapshot, Tenant};
 use crate::config::values::Proof;
-use crate::units::TenantId;
+use crate::units::{Map, TenantId};
 
 /// The SHA-256 of a virtual key; the key itself is nowhere in the sidecar's configuration.
 pub type KeyDigest = [u8; 32];
@@ -26,11 +25,11 @@ pub(super) struct Identity {
     pub(super) accept: Vec<Proof>,
     pub(super) fixed: Option<TenantId>,
     /// A lookup by digest leaks, by its timing, at most something about digests, which name no secret.
-    pub(super) keys: HashMap<KeyDigest, TenantId>,
+    pub(super) keys: Map<KeyDigest, TenantId>,
     /// The header in which a tenant that vouches for others names one.
     pub(super) header: Option<HeaderName>,
     /// Whom the users of unix sockets work for.
-    pub(super) uids: HashMap<u32, TenantId>,
+    pub(super) uids: Map<u32, TenantId>,
 }
 
 /// How a connection came in: what the listener and the kernel say of it, once, before its first byte.

@@ -13,7 +13,6 @@ mod tenant;
 mod trust;
 mod upstream;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use accounts::{Accounts, Spent};
@@ -33,7 +32,7 @@ pub use upstream::{Credential, Origin as UpstreamOrigin, Patience, Pseudonyms, U
 use crate::config::values::{Credentials, LogLevel, ProviderRetention, Stamp};
 use crate::meters::Registry;
 use crate::prices::Book;
-use crate::units::{Dialect, TenantId};
+use crate::units::{Dialect, Map, TenantId};
 use identity::Identity;
 
 /// One generation of the configuration, compiled.
@@ -41,7 +40,7 @@ pub struct Snapshot {
     generation: u64,
     hash: Box<str>,
     identity: Identity,
-    tenants: HashMap<TenantId, Arc<Tenant>>,
+    tenants: Map<TenantId, Arc<Tenant>>,
     nobody: Arc<Tenant>,
     upstreams: Vec<Arc<Upstream>>,
     prices: Book,

@@ -20,21 +20,28 @@ pub fn pair(value: u64) -> [u8; 2] {
 }
 
 /// Appends a number.
+#[inline]
 pub fn decimal(value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    let count = value.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let mut digits = [0; MOST_DIGITS];
+    let mut at = count;
     let mut rest = value;
-    while rest >= 10 {
+    while at >= 2 {
         at -= 2;
         digits[at..at + 2].copy_from_slice(&pair(rest));
         rest /= 100;
     }
-    if rest > 0 || value == 0 {
-        at -= 1;
-        digits[at] = pair(rest)[1];
+    if at == 1 {
+        digits[0] = pair(rest)[1];
     }
-    out.extend_from_slice(&digits[at..]);
+    // A length that is known is copied in place, and what is too much is forgotten.
+    let end = out.len() + count;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
 }
+
+/// `u64::MAX` has as many.
+const MOST_DIGITS: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! What the pool holds, without its lock, clock and meters. Must never close a connection itself: what goes is handed
 //! out, so that it is closed outside the lock.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,13 @@ use hyper::client::conn::http1::SendRequest;
 use super::http2::Session;
 use super::{Alarm, RequestBody};
 use crate::spine::PoolKey;
-use crate::units::Boot;
+use crate::units::{Boot, Map};
 
 /// Connections by key.
 #[derive(Default)]
 pub(super) struct Shelf {
-    idle: HashMap<PoolKey, Vec<Idle>>,
-    shared: HashMap<PoolKey, Group>,
+    idle: Map<PoolKey, Vec<Idle>>,
+    shared: Map<PoolKey, Group>,
     /// How many connections are idle, of both kinds.
     count: usize,
 }

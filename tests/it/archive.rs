@@ -234,12 +234,12 @@ fn trap(served: &Served, name: &str) -> std::path::PathBuf {
     path
 }
 
-/// Lets go of who reads it, if anybody does.
-fn lets_go(trap: &std::path::Path) -> bool {
+/// Who reads it, if anybody does, is held until this is dropped.
+fn holds(trap: &std::path::Path) -> Option<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let at_once = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let mut how = std::fs::OpenOptions::new();
-    how.write(true).custom_flags(at_once).open(trap).is_ok()
+    how.write(true).custom_flags(at_once).open(trap).ok()
 }
 
 /// The journal has one reader at a time; one whose caller has gone stops before its next file.
@@ -256,15 +256,14 @@ async fn a_verification_keeps_others_out_and_ends_with_who_asked_for_it() {
         "GET /audit/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ALL}\r\n\r\n"
     );
     caller.send(request.as_bytes()).await;
-    let refusal = within("somebody to be kept out", async {
-        loop {
-            let (head, body) = ask(at, ALL, "/costs").await;
-            if !head.starts_with("HTTP/1.1 200 ") {
-                return head + &body;
-            }
-        }
+    let mut held = None;
+    until("the verification to begin", || {
+        held = holds(&first);
+        held.is_some()
     })
     .await;
+    let (head, body) = ask(at, ALL, "/costs").await;
+    let refusal = head + &body;
     assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
     assert!(refusal.contains("\"error\":\"busy\""), "{refusal}");
     let page = served.page("/metrics").await.1;
@@ -281,7 +280,7 @@ async fn a_verification_keeps_others_out_and_ends_with_who_asked_for_it() {
         while open(&served.page("/metrics").await.1) > 0 {}
     })
     .await;
-    until("the first file to be read", || lets_go(&first)).await;
+    drop(held);
     let head = within("the next one's turn", async {
         loop {
             let (head, _) = ask(at, ALL, "/costs").await;
@@ -292,5 +291,5 @@ async fn a_verification_keeps_others_out_and_ends_with_who_asked_for_it() {
     })
     .await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    assert!(!lets_go(&second), "nobody reads on");
+    assert!(holds(&second).is_none(), "nobody reads on");
 }

@@ -11,7 +11,7 @@ use crate::config::values::{Proof, ProxyAddress};
 use crate::config::{OutCode, Problem, Raw, Site, Sited, defaults, raw};
 use crate::host::UNKNOWN_USER;
 use crate::snapshot::KeyDigest;
-use crate::units::TenantId;
+use crate::units::{Map, TenantId};
 
 /// What is accepted. Without `[identity]`: what the sockets and tenants have something for, else one fixed tenant.
 pub(super) fn accepted(raw: &Raw, overlay: &Overlay) -> Vec<Proof> {
@@ -75,11 +75,7 @@ fn sockets(raw: &Raw) -> impl Iterator<Item = Socket<'_>> {
 }
 
 impl Bench<'_> {
-    pub(super) fn keys_of(
-        &mut self,
-        tenant: &raw::Tenant,
-        keys: &mut HashMap<KeyDigest, TenantId>,
-    ) {
+    pub(super) fn keys_of(&mut self, tenant: &raw::Tenant, keys: &mut Map<KeyDigest, TenantId>) {
         for key in tenant.keys.iter().flat_map(|list| &list.value) {
             if let Some(other) = keys.insert(*key.value.bytes(), tenant.id.value.clone()) {
                 let message = format!("tenant `{other}` has this key already");
@@ -89,7 +85,7 @@ impl Bench<'_> {
         }
     }
 
-    pub(super) fn uids_of(&mut self, tenant: &raw::Tenant, uids: &mut HashMap<u32, TenantId>) {
+    pub(super) fn uids_of(&mut self, tenant: &raw::Tenant, uids: &mut Map<u32, TenantId>) {
         for uid in tenant.uids.iter().flat_map(|list| &list.value) {
             if uid.value == UNKNOWN_USER {
                 let message = format!(

@@ -1,6 +1,5 @@
 //! `[tenants.*]` to who there is.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::own_keys::Shown;
@@ -14,11 +13,11 @@ use crate::limits::{Account, LimitSpec};
 use crate::snapshot::credential::OwnKey;
 use crate::snapshot::identity::Identity;
 use crate::snapshot::{Pattern, Policy, Standing, Tenant, Upstream};
-use crate::units::TenantId;
+use crate::units::{Map, TenantId};
 
 /// Who there is.
 pub(super) struct People {
-    pub(super) tenants: HashMap<TenantId, Arc<Tenant>>,
+    pub(super) tenants: Map<TenantId, Arc<Tenant>>,
     pub(super) nobody: Arc<Tenant>,
     pub(super) identity: Identity,
 }
@@ -33,8 +32,8 @@ impl Bench<'_> {
     ) -> People {
         let accept = accepted(raw, overlay);
         let fixed = self.fixed(raw, overlay, &accept);
-        let mut tenants = HashMap::new();
-        let (mut keys, mut uids) = (HashMap::new(), HashMap::new());
+        let mut tenants = Map::default();
+        let (mut keys, mut uids) = (Map::default(), Map::default());
         let shown = Shown::of(raw);
         let simulated = overlay.simulator.is_some();
         for tenant in &raw.tenants {
